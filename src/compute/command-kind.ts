@@ -1,0 +1,50 @@
+/** The built-in kind `command`: a program and its arguments, in an environment, as the person who asked. */
+import { z } from 'zod'
+import { computeErrors } from './errors.ts'
+import type { JobKind, Mount } from './model.ts'
+import type { Sandbox } from './sandbox/sandbox.ts'
+
+/** A software environment made by a room above: where it is and what it adds. */
+export interface ResolvedEnvironment {
+  mounts: Mount[]
+  /** Put before the system's PATH. */
+  pathFolders: string[]
+  environment: Record<string, string>
+}
+
+/** Throws a Fault when the environment is not ready; one with `retry` makes the job wait and try again. */
+export type EnvironmentResolver = (job: { ownerId: string; experiment: string; id: string; attempt: number }) => Promise<ResolvedEnvironment & {
+  files?: { name: string; content: string }[]
+}>
+
+export const commandPayload = z.object({ argv: z.array(z.string()).min(1), environment: z.string() })
+export type CommandPayload = z.infer<typeof commandPayload>
+
+export function commandKind(context: {
+  environments: ReadonlyMap<string, EnvironmentResolver>
+  sandbox: () => Promise<Sandbox>
+}): JobKind {
+  return {
+    async prepare(job) {
+      const { argv, environment: name } = commandPayload.parse(job.payload)
+      const resolve = context.environments.get(name)
+      if (resolve === undefined && name !== 'system') {
+        throw computeErrors.noSuchEnvironment(`There is no environment called ${name}.`, {
+          hint: `There are: ${['system', ...context.environments.keys()].join(', ')}.`,
+        })
+      }
+      const resolved = await resolve?.(job)
+      return {
+        // `env` looks the program up on the PATH of inside, and says so in the log when it is not there.
+        argv: ['/usr/bin/env', '--', ...argv],
+        mounts: resolved?.mounts ?? [],
+        environment: {
+          ...resolved?.environment,
+          PATH: [...(resolved?.pathFolders ?? []), '/usr/local/bin', '/usr/bin', '/bin'].join(':'),
+        },
+        network: resolved === undefined ? 'none' : 'gateway',
+        files: resolved?.files ?? [],
+      }
+    },
+  }
+}

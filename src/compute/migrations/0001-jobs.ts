@@ -1,0 +1,78 @@
+import type { AnyKysely, Migration } from '../../foundation/database.ts'
+
+export const jobs: Migration = {
+  async up(database: AnyKysely) {
+    await database.schema.createTable('compute_job')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('title', 'text', (column) => column.notNull())
+      .addColumn('experiment', 'text', (column) => column.notNull())
+      .addColumn('owner_id', 'text', (column) => column.notNull())
+      .addColumn('owner_name', 'text', (column) => column.notNull())
+      .addColumn('class', 'text', (column) => column.notNull())
+      .addColumn('priority', 'integer', (column) => column.notNull())
+      .addColumn('subject', 'text')
+      .addColumn('payload', 'text', (column) => column.notNull())
+      .addColumn('retry', 'text', (column) => column.notNull())
+      .addColumn('idempotency_key', 'text')
+      .addColumn('request_hash', 'text', (column) => column.notNull())
+      .addColumn('cpu_milli', 'bigint', (column) => column.notNull())
+      .addColumn('memory_mib', 'bigint', (column) => column.notNull())
+      .addColumn('walltime_ms', 'bigint', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('reason', 'text')
+      .addColumn('since_ms', 'bigint', (column) => column.notNull())
+      .addColumn('until_ms', 'bigint')
+      .addColumn('attempt', 'integer', (column) => column.notNull())
+      .addColumn('infrastructure_losses', 'integer', (column) => column.notNull())
+      .addColumn('user_failures', 'integer', (column) => column.notNull())
+      .addColumn('commit_failures', 'integer', (column) => column.notNull())
+      .addColumn('cancel_requested_ms', 'bigint')
+      .addColumn('submitted_ms', 'bigint', (column) => column.notNull())
+      .addColumn('started_ms', 'bigint')
+      .addColumn('ended_ms', 'bigint')
+      .addColumn('exit_code', 'integer')
+      .addColumn('signal', 'text')
+      .addColumn('cpu_seconds', 'double precision')
+      .addColumn('peak_memory_bytes', 'bigint')
+      .addColumn('wall_seconds', 'double precision')
+      .addColumn('outputs', 'text', (column) => column.notNull())
+      .execute();
+    await database.schema.createIndex('compute_job_key').unique().on('compute_job').columns(['owner_id', 'idempotency_key']).execute();
+    await database.schema.createIndex('compute_job_queue').on('compute_job').columns(['state', 'priority', 'id']).execute();
+    await database.schema.createIndex('compute_job_list').on('compute_job').columns(['experiment', 'id']).execute();
+    await database.schema.createTable('compute_attempt')
+      .addColumn('job_id', 'text', (column) => column.notNull().references('compute_job.id'))
+      .addColumn('number', 'integer', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('outcome', 'text')
+      .addColumn('reason', 'text')
+      .addColumn('created_ms', 'bigint', (column) => column.notNull())
+      .addColumn('claimed_ms', 'bigint')
+      .addColumn('ended_ms', 'bigint')
+      .addColumn('exit_code', 'integer')
+      .addColumn('signal', 'text')
+      .addColumn('recorded_until_ms', 'bigint')
+      .addPrimaryKeyConstraint('compute_attempt_key', ['job_id', 'number'])
+      .execute();
+    await database.schema.createIndex('compute_attempt_state').on('compute_attempt').columns(['state']).execute();
+    await database.schema.createTable('usage_interval')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('job_id', 'text', (column) => column.notNull())
+      .addColumn('attempt', 'integer', (column) => column.notNull())
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('class', 'text', (column) => column.notNull())
+      .addColumn('experiment', 'text', (column) => column.notNull())
+      .addColumn('person_id', 'text', (column) => column.notNull())
+      .addColumn('resource', 'text', (column) => column.notNull())
+      .addColumn('start_ms', 'bigint', (column) => column.notNull())
+      .addColumn('end_ms', 'bigint', (column) => column.notNull())
+      .addColumn('allocated', 'double precision', (column) => column.notNull())
+      .addColumn('used', 'double precision')
+      .addColumn('tier', 'text', (column) => column.notNull())
+      .addColumn('outcome', 'text', (column) => column.notNull())
+      .addUniqueConstraint('usage_interval_once', ['job_id', 'attempt', 'resource', 'start_ms'])
+      .execute();
+    await database.schema.createIndex('usage_interval_time').on('usage_interval').columns(['start_ms']).execute();
+  },
+};

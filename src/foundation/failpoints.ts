@@ -1,0 +1,59 @@
+/**
+ * Places where tests make the program die, fail or wait. Dead unless CYGNET_TEST=1 and CYGNET_FAILPOINTS names the
+ * place: 'storage.after-rename=kill', 'a.b=error', 'a.b=delay:250', each with an optional '@3rd' (only the third time);
+ * several are separated by commas.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { foundationFaults } from './errors.ts'
+
+export interface Failpoint {
+  name: string
+  effect: 'kill' | 'error' | 'delay'
+  delayMs: number
+  /** Only the n-th passage; 0 = every one. */
+  nth: number
+}
+
+export function parseFailpoints(text: string): Failpoint[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const match = /^([\w.-]+)=(kill|error|delay:(\d+))(?:@(\d+)(?:st|nd|rd|th)?)?$/.exec(part)
+      if (match === null) throw foundationFaults.badRequest(`'${part}' is not a failpoint.`)
+      const [, name, effect, delayMs, nth] = match
+      return {
+        name: name!,
+        effect: effect!.startsWith('delay') ? 'delay' : (effect as 'kill' | 'error'),
+        delayMs: Number(delayMs ?? 0),
+        nth: Number(nth ?? 0),
+      }
+    })
+}
+
+/** Armed failpoints; `failpoint` below is the set that the environment of this process names. */
+export function createFailpoints(armed: readonly Failpoint[]): (name: string) => Promise<void> {
+  const passages = new Map<string, number>()
+  return async (name) => {
+    const point = armed.find((candidate) => candidate.name === name)
+    if (point === undefined) return
+    const passage = (passages.get(name) ?? 0) + 1
+    passages.set(name, passage)
+    if (point.nth !== 0 && point.nth !== passage) return
+    if (point.effect === 'delay') return await sleep(point.delayMs)
+    if (point.effect === 'error') throw foundationFaults.injected(`Failpoint '${name}' was armed.`)
+    process.kill(process.pid, 'SIGKILL')
+    await new Promise<never>(() => {})
+  }
+}
+
+const armed =
+  process.env.CYGNET_TEST === '1' && process.env.CYGNET_FAILPOINTS
+    ? createFailpoints(parseFailpoints(process.env.CYGNET_FAILPOINTS))
+    : undefined
+
+/** A named place; nothing happens there outside of tests. */
+export async function failpoint(name: string): Promise<void> {
+  if (armed !== undefined) await armed(name)
+}

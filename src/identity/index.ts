@@ -1,0 +1,34 @@
+/** The door of identity: who asks, what they may do, and every credential. See README.md. */
+import type { RoomMigrations } from '../foundation/database.ts'
+import * as first from './migrations/0001-identity.ts'
+
+export const identityMigrations: RoomMigrations = { room: 'identity', migrations: { '0001-identity': first } }
+
+export { openIdentity, type Identity, type IdentityOptions, type TokenRequest } from './open-identity.ts'
+export { decide, grantableRoles, isInsidePrefix, rightsOf, roleRights, type Decision, type Resource } from './decide.ts'
+export {
+  anonymousSubject,
+  personRoles,
+  type Limits,
+  type PersonRole,
+  type Role,
+  type RoleGrant,
+  type Subject,
+  type SubjectKind,
+} from './subject.ts'
+export { addressOf, credentialOf, originOf, subjectOfCaller, type Credential } from './gate.ts'
+export { platformOrigin, type Origin } from './audit.ts'
+export { activeSubject, identitySnapshotSchema, subjectOf, subjectOfAccessKey, type IdentitySnapshot } from './snapshot.ts'
+export { verifyAccessTokenWith, type VerifiedToken } from './access-token.ts'
+export {
+  contentCookieName,
+  contentCookieLifetimeMs,
+  signContentCookie,
+  verifyContentCookie,
+  type ContentAccess,
+} from './content-access.ts'
+export type { AccessKeyRequest, Client, NewAccessKey } from './access-keys.ts'
+export type { NewPerson } from './people.ts'
+export type { SignInLink } from './sign-in.ts'
+export { daqLimits } from './access-keys.ts'
+export { identityFaults } from './errors.ts'

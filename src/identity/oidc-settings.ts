@@ -1,0 +1,172 @@
+/** How the OIDC library is set up: its flows, lifetimes, cookies, storage and signatures. */
+import { errors, ExternalSigningKey, interactionPolicy, Provider, type Context, type RefreshToken } from 'oidc-provider'
+import { oidcDatabase } from './adapters/oidc-database.ts'
+import type { Room } from './room.ts'
+import type { Signer } from './signer.ts'
+import { activeSubject, type IdentitySnapshot } from './snapshot.ts'
+
+export const commandLineClient = 'cli'
+export const commandLineName = 'Cygnet command line'
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
+const accessTokenSeconds = 3600
+const deviceCodeSeconds = 600
+const refreshSlidingSeconds = 30 * 86_400
+const refreshAbsoluteSeconds = 400 * 86_400
+
+export interface ProviderParts {
+  room: Room
+  signer: Signer
+  snapshot: () => IdentitySnapshot
+  cookieKey: Uint8Array
+}
+
+/** Only the flows we use; everything else the library could do is off. */
+export function createProvider({ room, signer, snapshot, cookieKey }: ProviderParts): Provider {
+  const { publicUrl } = room
+  const secure = publicUrl.startsWith('https:')
+  const created = new Provider(signer.issuer, {
+    adapter: oidcDatabase(room),
+    jwks: { keys: [new SignerKey(signer)] },
+    clients: [
+      {
+        client_id: commandLineClient,
+        client_name: commandLineName,
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'refresh_token', deviceGrant],
+        response_types: ['code'],
+        // Loopback addresses of native applications match on any port (RFC 8252).
+        redirect_uris: ['http://127.0.0.1/callback'],
+        id_token_signed_response_alg: 'ES256',
+      },
+    ],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+    responseTypes: ['code'],
+    scopes: ['openid', 'offline_access'],
+    pkce: { required: () => true },
+    cookies: {
+      keys: [Buffer.from(cookieKey).toString('base64url')],
+      names: { session: 'cygnet_oidc_session', interaction: 'cygnet_oidc_interaction', resume: 'cygnet_oidc_resume' },
+      long: { httpOnly: true, sameSite: 'lax', secure, signed: true },
+      short: { httpOnly: true, sameSite: 'lax', secure, signed: true, path: '/' },
+    },
+    features: {
+      devInteractions: { enabled: false },
+      userinfo: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_context: Context, client: { clientId: string }, token: { clientId: string }) =>
+          client.clientId === token.clientId,
+      },
+      deviceFlow: {
+        enabled: true,
+        charset: 'base-20',
+        mask: '****-****',
+        deviceInfo: (context: Context) => ({ address: context.req.headers['x-forwarded-for'] }),
+      },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => publicUrl,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_context: Context, resource: string) => resourceServer(resource, publicUrl, signer),
+      },
+    },
+    // No key of the database is ever looked up for a person: the published state says who is active.
+    findAccount: (_context: Context, id: string) => {
+      const person = activeSubject(snapshot(), id)
+      return person?.kind === 'person' ? { accountId: id, claims: () => ({ sub: id }) } : undefined
+    },
+    extraTokenClaims: (_context: Context, token: { accountId?: string }) => ({
+      epoch: token.accountId === undefined ? -1 : (activeSubject(snapshot(), token.accountId)?.epoch ?? -1),
+      'wlcg.ver': '1.0',
+      cygnet: { kind: 'person' },
+    }),
+    issueRefreshToken: () => true,
+    rotateRefreshToken: true,
+    expiresWithSession: () => false,
+    revokeGrantPolicy: () => true,
+    interactions: { policy: askEveryTime(), url: (_context: Context, { uid }: { uid: string }) => `/sign-in?interaction=${uid}` },
+    loadExistingGrant: async (context: Context) => {
+      const grantId = context.oidc.result?.consent?.grantId
+      return grantId === undefined ? undefined : await created.Grant.find(grantId)
+    },
+    renderError: (context: Context, out: { error: string; error_description?: string }) => {
+      context.type = 'text/plain; charset=utf-8'
+      context.body = `${out.error}\n${out.error_description ?? ''}\n`
+    },
+    ttl: {
+      AccessToken: accessTokenSeconds,
+      IdToken: accessTokenSeconds,
+      AuthorizationCode: 60,
+      DeviceCode: deviceCodeSeconds,
+      Interaction: 600,
+      Session: 600,
+      Grant: refreshAbsoluteSeconds,
+      RefreshToken: (_context: Context, token: RefreshToken) =>
+        Math.max(1, Math.min(refreshSlidingSeconds, refreshAbsoluteSeconds - token.totalLifetime())),
+    },
+  })
+  created.proxy = true
+  created.on('server_error', ((_context: unknown, error: Error) => {
+    room.log.error({ error }, 'the OIDC provider failed')
+  }) as (...parameters: never[]) => void)
+  created.use(async (context, next) => {
+    await next()
+    if (context.oidc?.route === 'device_authorization' && context.status === 200) showOurDevicePage(context, publicUrl)
+  })
+  return created
+}
+
+function resourceServer(resource: string, publicUrl: string, signer: Signer) {
+  if (resource !== publicUrl) throw new errors.InvalidTarget!()
+  return {
+    scope: 'api',
+    audience: publicUrl,
+    accessTokenFormat: 'jwt',
+    accessTokenTTL: accessTokenSeconds,
+    jwt: { sign: { alg: 'ES256', kid: signer.kid } },
+  }
+}
+
+function showOurDevicePage(context: Context, publicUrl: string): void {
+  const body = context.body as { user_code: string }
+  const page = `${publicUrl}/device`
+  const complete = `${page}?user_code=${encodeURIComponent(body.user_code)}`
+  context.body = { ...body, verification_uri: page, verification_uri_complete: complete, interval: 5 }
+}
+
+/** The provider signs through the one signer and never sees the private key. */
+class SignerKey extends ExternalSigningKey {
+  readonly #signer: Signer
+
+  constructor(signer: Signer) {
+    super()
+    this.#signer = signer
+    this.kid = signer.kid
+    this.alg = 'ES256'
+  }
+
+  override keyObject() {
+    return this.#signer.publicKey()
+  }
+
+  override sign(data: Uint8Array): Uint8Array {
+    return this.#signer.sign(data)
+  }
+}
+
+/** Each authorization asks our session again: being signed in at the provider alone never is enough. */
+function askEveryTime() {
+  const { base, Check } = interactionPolicy
+  const policy = base()
+  policy.get('login').checks.add(
+    new Check('fresh', 'the person must be asked', (context) =>
+      context.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+    ),
+  )
+  return policy
+}

@@ -1,0 +1,191 @@
+import type { FastifyInstance } from 'fastify'
+import { actions as allActions, type Action } from '../foundation/contract.ts'
+import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
+import type { Facts } from '../foundation/facts.ts'
+import type { Gate } from '../foundation/http.ts'
+import { uuid7 } from '../foundation/ids.ts'
+import type { Logger } from '../foundation/log.ts'
+import { loadOrCreateSecret } from '../foundation/secrets.ts'
+import type { Clock } from '../foundation/time.ts'
+import {
+  createAccessKey,
+  registerClient,
+  revokeAccessKeysOfActor,
+  type AccessKeyRequest,
+  type Client,
+  type NewAccessKey,
+} from './access-keys.ts'
+import { platformOrigin, type Origin } from './audit.ts'
+import { createContentTicket } from './content-ticket.ts'
+import { personOnlyActions } from './decide.ts'
+import { readDirectory } from './directory.ts'
+import { identityFaults } from './errors.ts'
+import { createGate } from './gate.ts'
+import { openOidc } from './oidc.ts'
+import { createPerson, grantRole, platformUidOf, type NewPerson } from './people.ts'
+import { openPublishedState, type PublishedState } from './published-state.ts'
+import { createRoom } from './room.ts'
+import { registerRoutes } from './routes.ts'
+import { createSeal } from './seal.ts'
+import { createSignInLink, ensureSiteAdmin, sweepExpired, type SignInLink } from './sign-in.ts'
+import { longestTokenMs, openSigner, type Signer } from './signer.ts'
+import { activeSubject, type IdentitySnapshot } from './snapshot.ts'
+import type { PersonRole } from './subject.ts'
+
+export interface IdentityOptions {
+  database: OpenedDatabase
+  facts: Facts
+  clock: Clock
+  /** 0700; keys are made there at first start. */
+  secretsDirectory: string
+  /** `https://host` or `http://127.0.0.1:port`: issuer, audience, origin of the pages. */
+  publicUrl: string
+  log: Logger
+  /** The published part has changed: publish it at once. Awaited before a change is reported as done. */
+  onChange?: () => void | Promise<void>
+}
+
+export interface TokenRequest {
+  /** The person for whom the session or job works. */
+  subjectId: string
+  kind: 'session' | 'job'
+  /** Which session or job; appears in audit and logs. */
+  actorId?: string
+  /** Cut at each use by what the person then may do; managing people, keys or the site is refused here. */
+  actions: readonly Action[]
+  experiment?: string
+  /** At most twelve hours; thirty minutes and renewal are the habit. */
+  lifetimeMs: number
+}
+
+/** The opened room. Every change is in the database, audited and published when its promise resolves. */
+export interface Identity {
+  readonly gate: Gate
+  /** Binds the API and, below `/oidc`, the OpenID provider. */
+  routes(app: FastifyInstance): void
+  /** What gateways need to decide; matches `identitySnapshotSchema`. Holds secrets. */
+  snapshotPart(): IdentitySnapshot
+  /** Reads the database again and publishes; for a caller in this process that decides right after its own `grantRole`. */
+  refresh(): Promise<void>
+  /** Signs the first site admin in once; makes him on an empty installation. 30 minutes. */
+  createAdminLink(): Promise<SignInLink>
+  createPerson(input: NewPerson, origin?: Origin): Promise<{ id: string; signInLink: SignInLink }>
+  /** In the caller's transaction; in force here with its commit, at the gateways within a second. */
+  grantRole(trx: AnyTransaction, personId: string, experiment: string, role: PersonRole, origin?: Origin): Promise<void>
+  /** Secret shown once. For a session or job give `actor`, and end them with `revokeAccessKeysOf`. */
+  createAccessKey(request: AccessKeyRequest, origin?: Origin): Promise<NewAccessKey>
+  revokeAccessKeysOf(actorId: string): Promise<void>
+  /** A DAQ machine and its create-only key. */
+  registerClient(input: { experiment: string; name: string }, origin?: Origin): Promise<{ client: Client; accessKey: NewAccessKey }>
+  /** A short access token of a session or job, narrower than its person. */
+  mintToken(request: TokenRequest): { token: string; expiresAtMs: number }
+  createContentTicket(personId: string, sessionId: string): Promise<string>
+  /** Name and account state of a person or machine, for showing; `undefined` if unknown. */
+  nameOf(subjectId: string): { name: string; displayName: string; active: boolean } | undefined
+  /** From 300000 upward, one per person, for ever. */
+  platformUidOf(personId: string): Promise<number>
+  /** Removes what is over; happens by itself every ten minutes. */
+  sweep(): Promise<void>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const sweepMs = 10 * 60_000
+
+export async function openIdentity(options: IdentityOptions): Promise<Identity> {
+  const { database, clock, log, secretsDirectory } = options
+  const publicUrl = new URL(options.publicUrl).origin
+  const seal = createSeal(await loadOrCreateSecret(secretsDirectory, 'identity-seal-key'))
+  const contentCookieKey = (await loadOrCreateSecret(secretsDirectory, 'content-cookie-key')).toString('base64url')
+  const cookieKey = await loadOrCreateSecret(secretsDirectory, 'oidc-cookie-key')
+  const signer = await openSigner({ secretsDirectory, issuer: `${publicUrl}/oidc`, clock })
+
+  const fixed = { issuer: signer.issuer, audience: publicUrl, jwks: signer.jwks, contentCookieKey }
+  const room = createRoom(
+    { database, clock, log, seal, publicUrl },
+    { refresh: () => state.refresh(), appended: (sequence) => state.appended(sequence) },
+  )
+  const state: PublishedState = await openPublishedState({
+    database,
+    facts: options.facts,
+    log,
+    read: async () => ({ ...fixed, ...(await readDirectory(room)) }),
+    onChange: () => options.onChange?.(),
+  })
+  const { snapshot, refresh } = state
+
+  const gate = createGate(room, state)
+  const oidc = openOidc({ room, signer, snapshot, cookieKey })
+  const sweeping = setInterval(() => {
+    sweepExpired(room).catch((error: unknown) => log.error({ error }, 'expired sign-ins could not be removed'))
+  }, sweepMs).unref()
+
+  async function close(): Promise<void> {
+    clearInterval(sweeping)
+    await state.close()
+  }
+
+  return {
+    gate,
+    routes: (app) => registerRoutes(app, { room, gate, oidc, signer, snapshot }),
+    snapshotPart: snapshot,
+    refresh,
+    createAdminLink: () =>
+      room.change(async (trx) => {
+        const adminId = await ensureSiteAdmin(room, trx, platformOrigin)
+        return await createSignInLink(room, trx, adminId, platformOrigin, { keepEarlier: true })
+      }),
+    createPerson: (input, origin = platformOrigin) =>
+      room.change(async (trx) => {
+        const id = await createPerson(room, trx, input, origin)
+        return { id, signInLink: await createSignInLink(room, trx, id, origin) }
+      }),
+    grantRole: (trx, personId, experiment, role, origin = platformOrigin) =>
+      grantRole(room, trx, personId, experiment, role, origin),
+    createAccessKey: (request, origin = platformOrigin) => room.change((trx) => createAccessKey(room, trx, request, origin)),
+    revokeAccessKeysOf: (actorId) => room.change((trx) => revokeAccessKeysOfActor(room, trx, actorId, platformOrigin)),
+    registerClient: (input, origin = platformOrigin) => room.change((trx) => registerClient(room, trx, input, origin)),
+    mintToken: (request) => mintToken(signer, snapshot(), request, clock),
+    createContentTicket: (personId, sessionId) => createContentTicket(room, personId, sessionId),
+    nameOf(subjectId) {
+      const { subjects } = snapshot()
+      const subject = Object.hasOwn(subjects, subjectId) ? subjects[subjectId] : undefined
+      return subject && { name: subject.name, displayName: subject.displayName, active: subject.state === 'active' }
+    },
+    platformUidOf: (personId) => platformUidOf(room.kysely, personId),
+    sweep: () => sweepExpired(room),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function mintToken(
+  signer: Signer,
+  snapshot: IdentitySnapshot,
+  { subjectId, kind, actorId, actions, experiment, lifetimeMs }: TokenRequest,
+  clock: Clock,
+): { token: string; expiresAtMs: number } {
+  const person = activeSubject(snapshot, subjectId)
+  if (person?.kind !== 'person') throw identityFaults.noSuchPerson(`There is no active person with the id '${subjectId}'.`)
+  const refused = actions.find((action) => personOnlyActions.has(action) || !allActions.includes(action))
+  if (refused !== undefined) throw identityFaults.invalidLimits(`A ${kind} can never ${refused}.`)
+  if (!(lifetimeMs >= 1000 && lifetimeMs <= longestTokenMs)) {
+    throw identityFaults.invalidLimits('A token of a session or job lives between one second and twelve hours.')
+  }
+  const token = signer.token(
+    {
+      aud: snapshot.audience,
+      sub: person.id,
+      client_id: kind,
+      jti: uuid7(clock.nowMs()),
+      scope: [...new Set(actions)].join(' '),
+      epoch: person.epoch,
+      'wlcg.ver': '1.0',
+      act: { sub: `${kind}:${actorId ?? uuid7(clock.nowMs())}` },
+      cygnet: { kind, ...(experiment === undefined ? {} : { experiment }) },
+      lifetimeMs,
+    },
+    'at+jwt',
+  )
+  return { token, expiresAtMs: Math.floor(clock.nowMs() / 1000) * 1000 + Math.floor(lifetimeMs / 1000) * 1000 }
+}

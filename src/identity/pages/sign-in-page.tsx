@@ -1,0 +1,99 @@
+/** /sign-in#code=…: redeems a one-time link; also where an application's request is confirmed (?interaction=…). */
+import { Button } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
+import { Link, useLocation, useSearch } from 'wouter'
+import { CopyLine, Panel, Problem, apiOf, useAnswer, useTitle } from '../../foundation/browser.tsx'
+import { identityContract } from '../contract.ts'
+import { codeOfFragment, safeNext } from './fragment.ts'
+import { Grant } from './grant.tsx'
+import { t } from './messages.ts'
+
+// The code is taken once per load of the page: a second render must not find the fragment already cleared.
+let taken: string | undefined
+
+function takeCode(): string | undefined {
+  const code = codeOfFragment(window.location.hash)
+  if (code !== undefined) {
+    taken = code
+    window.history.replaceState(window.history.state, '', `${window.location.pathname}${window.location.search}`)
+  }
+  return taken
+}
+
+export default function SignInPage(): ReactNode {
+  useTitle(t('signIn.title'))
+  const search = useSearch()
+  const [, navigate] = useLocation()
+  const queries = useQueryClient()
+  const [code] = useState(takeCode)
+  const [error, setError] = useState<unknown>(undefined)
+  const interaction = new URLSearchParams(search).get('interaction')
+
+  useEffect(() => {
+    if (code === undefined || taken === undefined) return
+    taken = undefined
+    apiOf(identityContract)
+      .redeemCode({ body: { code } })
+      .then(async () => {
+        await queries.resetQueries()
+        navigate(safeNext(window.location.search), { replace: true })
+      })
+      .catch((caught: unknown) => setError(caught))
+  }, [code, navigate, queries])
+
+  return (
+    <div className="cy-sign-in">
+      <h1>
+        <img src="/cygnet.svg" alt="" width="34" height="34" /> {t('signIn.title')}
+      </h1>
+      {code !== undefined && error === undefined ? (
+        <p role="status">{t('signIn.working')}</p>
+      ) : interaction !== null && code === undefined ? (
+        <Interaction interaction={interaction} />
+      ) : (
+        <NoCode error={error} />
+      )}
+    </div>
+  )
+}
+
+function NoCode(props: { error: unknown }): ReactNode {
+  const search = useSearch()
+  const me = useAnswer(['identity', 'me'], (signal) => apiOf(identityContract).me({}, { signal }), { everyMs: 0 })
+  if (me.data !== undefined && props.error === undefined) {
+    return (
+      <Panel title={t('signIn.already')}>
+        <Button component={Link} href={safeNext(search)}>{t('signIn.home')}</Button>
+      </Panel>
+    )
+  }
+  return (
+    <>
+      {props.error !== undefined && <Problem error={props.error} title={t('signIn.failed')} />}
+      <Panel title={props.error === undefined ? t('signIn.noCode') : t('signIn.failedHint')}>
+        <div className="cy-stack">
+          <p>{t('signIn.how')}</p>
+          <CopyLine text={t('signIn.command')} label={t('signIn.copy')} />
+          <p className="cy-quiet cy-small">{t('signIn.fresh')}</p>
+        </div>
+      </Panel>
+    </>
+  )
+}
+
+function Interaction(props: { interaction: string }): ReactNode {
+  const params = { interaction: props.interaction }
+  const request = useAnswer(['identity', 'interaction', props.interaction], (signal) => apiOf(identityContract).showInteraction({ params }, { signal }))
+  return (
+    <Grant
+      title={t('grant.title')}
+      request={request}
+      decide={async (decision) => {
+        const { location } = await apiOf(identityContract).decideInteraction({ params, body: { decision } })
+        window.location.assign(location)
+      }}
+    />
+  )
+}

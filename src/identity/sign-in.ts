@@ -1,0 +1,176 @@
+/** One-time sign-in codes and the browser sessions they open. Codes and cookies lie hashed: a copy of the database opens nothing. */
+import { randomToken, uuid7 } from '../foundation/ids.ts'
+import type { Origin } from './audit.ts'
+import { identityFaults } from './errors.ts'
+import { createPerson } from './people.ts'
+import type { Room } from './room.ts'
+import { hashOf } from './seal.ts'
+import type { IdentityTables, IdentityTransaction } from './tables.ts'
+
+export const codeLifetimeMs = 30 * 60_000
+export const sessionLifetimeMs = 12 * 3_600_000
+export const sessionIdleMs = 60 * 60_000
+/** The time of last use is written at most this often: a page's burst of requests is one write. */
+const sessionTouchMs = 60_000
+
+export interface SignInLink {
+  /** `<publicUrl>/sign-in#code=…`: a fragment never leaves the browser. */
+  url: string
+  code: string
+  expiresAtMs: number
+}
+
+/** A link that signs this person in once; earlier unused ones stop working unless they are to be kept. */
+export async function createSignInLink(
+  room: Room,
+  trx: IdentityTransaction,
+  personId: string,
+  origin: Origin,
+  { keepEarlier = false }: { keepEarlier?: boolean } = {},
+): Promise<SignInLink> {
+  const code = randomToken(20)
+  const nowMs = room.clock.nowMs()
+  const expiresAtMs = nowMs + codeLifetimeMs
+  if (!keepEarlier) await trx.deleteFrom('identity_one_time_code').where('person_id', '=', personId).where('used_at_ms', 'is', null).execute()
+  await trx
+    .insertInto('identity_one_time_code')
+    .values({
+      code_hash: hashOf(code),
+      person_id: personId,
+      purpose: 'sign-in',
+      created_at_ms: nowMs,
+      expires_at_ms: expiresAtMs,
+      used_at_ms: null,
+    })
+    .execute()
+  await room.audit(trx, origin, { action: 'sign-in-link-created', target: personId })
+  return { url: `${room.publicUrl}/sign-in#code=${code}`, code, expiresAtMs }
+}
+
+/** The first active site admin; made as `admin` on an empty installation. */
+export async function ensureSiteAdmin(room: Room, trx: IdentityTransaction, origin: Origin): Promise<string> {
+  const existing = await trx
+    .selectFrom('identity_subject')
+    .select('id')
+    .where('kind', '=', 'person')
+    .where('site_admin', '=', 1)
+    .where('state', '=', 'active')
+    .orderBy('id')
+    .executeTakeFirst()
+  if (existing !== undefined) return existing.id
+  const person = { name: 'admin', displayName: 'Site administrator', siteAdmin: true, roles: [] }
+  return await createPerson(room, trx, person, origin, { reservedNameAllowed: true })
+}
+
+/**
+ * Uses a code up and returns whose it was.
+ * @throws Fault identity.invalid_code, the same words for unknown, used, expired and suspended
+ */
+export async function consumeCode(room: Room, trx: IdentityTransaction, code: string): Promise<IdentityTables['identity_subject']> {
+  const nowMs = room.clock.nowMs()
+  const used = await trx
+    .updateTable('identity_one_time_code')
+    .set({ used_at_ms: nowMs })
+    .where('code_hash', '=', hashOf(code))
+    .where('used_at_ms', 'is', null)
+    .where('expires_at_ms', '>', nowMs)
+    .returning('person_id')
+    .executeTakeFirst()
+  const person =
+    used &&
+    (await trx
+      .selectFrom('identity_subject')
+      .selectAll()
+      .where('id', '=', used.person_id)
+      .where('kind', '=', 'person')
+      .where('state', '=', 'active')
+      .executeTakeFirst())
+  if (person) return person
+  throw identityFaults.invalidCode('This sign-in link has been used, has expired, or never existed.', {
+    hint: 'Ask for a new one; a link works once and for 30 minutes.',
+  })
+}
+
+export interface BrowserSession {
+  id: string
+  /** The cookie's value; only here, never in the database. */
+  token: string
+  expiresAtMs: number
+}
+
+export async function startBrowserSession(
+  room: Room,
+  trx: IdentityTransaction,
+  personId: string,
+  { address, userAgent }: { address: string; userAgent: string },
+): Promise<BrowserSession> {
+  const nowMs = room.clock.nowMs()
+  const session = { id: uuid7(nowMs), token: randomToken(32), expiresAtMs: nowMs + sessionLifetimeMs }
+  await trx
+    .insertInto('identity_browser_session')
+    .values({
+      id: session.id,
+      token_hash: hashOf(session.token),
+      person_id: personId,
+      created_at_ms: nowMs,
+      last_seen_at_ms: nowMs,
+      expires_at_ms: session.expiresAtMs,
+      address: address.slice(0, 100),
+      user_agent: userAgent.slice(0, 200),
+    })
+    .execute()
+  return session
+}
+
+/** The living session of a cookie; marks it used. */
+export async function findBrowserSession(
+  room: Room,
+  token: string,
+): Promise<IdentityTables['identity_browser_session'] | undefined> {
+  const nowMs = room.clock.nowMs()
+  const row = await room.kysely
+    .selectFrom('identity_browser_session')
+    .selectAll()
+    .where('token_hash', '=', hashOf(token))
+    .where('expires_at_ms', '>', nowMs)
+    .where('last_seen_at_ms', '>', nowMs - sessionIdleMs)
+    .executeTakeFirst()
+  if (row !== undefined && nowMs - row.last_seen_at_ms > sessionTouchMs) {
+    await room.kysely
+      .updateTable('identity_browser_session')
+      .set({ last_seen_at_ms: nowMs })
+      .where('id', '=', row.id)
+      .where('last_seen_at_ms', '<', nowMs)
+      .execute()
+  }
+  return row
+}
+
+export async function listBrowserSessions(room: Room, personId: string): Promise<IdentityTables['identity_browser_session'][]> {
+  const nowMs = room.clock.nowMs()
+  return await room.kysely
+    .selectFrom('identity_browser_session')
+    .selectAll()
+    .where('person_id', '=', personId)
+    .where('expires_at_ms', '>', nowMs)
+    .where('last_seen_at_ms', '>', nowMs - sessionIdleMs)
+    .orderBy('id', 'desc')
+    .execute()
+}
+
+export async function endBrowserSession(trx: IdentityTransaction, sessionId: string): Promise<void> {
+  await trx.deleteFrom('identity_browser_session').where('id', '=', sessionId).execute()
+}
+
+/** Removes what is over. Nothing depends on it: every lookup asks for the time itself. */
+export async function sweepExpired(room: Room): Promise<void> {
+  const nowMs = room.clock.nowMs()
+  const { kysely } = room
+  await kysely
+    .deleteFrom('identity_browser_session')
+    .where((row) => row.or([row('expires_at_ms', '<=', nowMs), row('last_seen_at_ms', '<=', nowMs - sessionIdleMs)]))
+    .execute()
+  await kysely.deleteFrom('identity_one_time_code').where('expires_at_ms', '<=', nowMs).execute()
+  await kysely.deleteFrom('identity_content_ticket').where('expires_at_ms', '<=', nowMs).execute()
+  await kysely.deleteFrom('identity_oidc').where('expires_at_ms', '<=', nowMs).execute()
+}

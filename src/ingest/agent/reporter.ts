@@ -1,0 +1,257 @@
+/**
+ * What the agent says and to whom: every event to its caller and its log; the state of the runs to the platform, as far
+ * as it can be reached. Reports carry states, not steps: what was missed while the line was cut is told when it is back.
+ */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { Fault } from '../../foundation/errors.ts'
+import { readJsonFile, writeFileDurable } from '../../foundation/files.ts'
+import type { AgentEvent, AgentEventName, AgentOptions } from './agent.ts'
+import { readKeyFile } from './key-file.ts'
+import { connectPlatform, type Platform } from './platform.ts'
+import { asFault, type WatchedFile } from './watched-folder.ts'
+
+const heartbeatEveryMs = 5_000
+const storeSchema = z.object({ bucket: z.string(), url: z.string(), region: z.string() })
+type Store = z.infer<typeof storeSchema>
+
+interface ReporterOptions extends AgentOptions {
+  directory: string
+  agent: string
+  journalFolder: string
+}
+
+export class Reporter {
+  readonly #options: ReporterOptions
+  #connection: { key: string; platform: Platform } | undefined
+  #store: Store | undefined
+  #connected: boolean | undefined
+  #tellAgainMs = 0
+  #tellFailures = 0
+  #lastBeatMs = 0
+  #lastBeatTrouble = ''
+  #folderTrouble: Fault | undefined
+  #sendTrouble: Fault | undefined
+  #sent = new Map<string, number>()
+  /** Nothing is sent before this: the whole line is in trouble, not one file. */
+  pausedUntilMs = 0
+  failuresInARow = 0
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+  }
+
+  say(event: { event: AgentEventName; [detail: string]: unknown }): void {
+    const said: AgentEvent = { atMs: Date.now(), ...event }
+    const level = event.event === 'trouble' || event.event === 'disconnected' ? 'warn' : 'info'
+    this.#options.log[level](said, event.event)
+    this.#options.onEvent(said)
+  }
+
+  /** Trouble with the folder itself (unmounted, unreadable); undefined when it is over. */
+  folderTrouble(fault: Fault | undefined): void {
+    if (fault?.detail !== this.#folderTrouble?.detail && fault !== undefined) this.#sayTrouble(fault)
+    this.#folderTrouble = fault
+  }
+
+  failed(file: WatchedFile, fault: Fault): void {
+    if (isAboutTheLine(fault)) {
+      this.failuresInARow += 1
+      this.pausedUntilMs = Date.now() + backoffMs(this.failuresInARow, 1000, 60_000)
+      if (this.#sendTrouble?.detail !== fault.detail) this.#sayTrouble(fault, file)
+      this.#sendTrouble = fault
+    } else {
+      file.failures += 1
+      file.retryAtMs = Date.now() + backoffMs(file.failures, 1000, 300_000)
+      this.#lineWorks()
+      if (file.trouble?.detail !== fault.detail) this.#sayTrouble(fault, file)
+    }
+    file.trouble = fault
+  }
+
+  succeeded(file: WatchedFile): void {
+    this.#lineWorks()
+    this.#sent.delete(file.name)
+    file.failures = 0
+    if (file.trouble !== undefined) this.say({ event: 'recovered', file: file.name, run: file.run })
+    file.trouble = undefined
+  }
+
+  #lineWorks(): void {
+    this.failuresInARow = 0
+    this.#sendTrouble = undefined
+  }
+
+  #sayTrouble(fault: Fault, file?: WatchedFile): void {
+    const about = file === undefined ? {} : { file: file.name, run: file.run }
+    this.say({ event: 'trouble', ...about, code: fault.code, detail: fault.detail, hint: fault.hint ?? '' })
+  }
+
+  sent(file: WatchedFile, bytes: number): void {
+    this.#sent.set(file.name, bytes)
+  }
+
+  /** The platform, with the key as it is in the key file now. */
+  async platform(): Promise<{ platform: Platform; key: { accessKeyId: string; secretAccessKey: string } }> {
+    const { keyFile, serverUrl, experiment, signal } = this.#options
+    const key = await readKeyFile(keyFile)
+    const same = JSON.stringify(key)
+    if (this.#connection?.key !== same) {
+      this.#connection = { key: same, platform: connectPlatform({ serverUrl, experiment, key, signal }) }
+    }
+    return { platform: this.#connection.platform, key }
+  }
+
+  /** Where the bytes go: asked once, remembered on disk, so that a store can be used while the platform is away. */
+  async storeOf(platform: Platform): Promise<Store> {
+    const url = this.#options.s3Url
+    if (this.#store === undefined) {
+      try {
+        await this.#beat(platform, [], null)
+      } catch (error) {
+        const remembered = await readJsonFile(this.#storePath(), storeSchema).catch(() => undefined)
+        if (remembered === undefined) throw error
+        this.#store = remembered
+      }
+    }
+    return url === undefined ? this.#store! : { ...this.#store!, url }
+  }
+
+  #storePath(): string {
+    return join(this.#options.journalFolder, 'store.json')
+  }
+
+  /** The bytes that will be in the store are known: the receiver is told what to expect, if it can be. */
+  async hashed(platform: Platform, file: WatchedFile, sha256: string): Promise<void> {
+    file.sha256 = sha256
+    await this.#tellOf(platform, file).catch((error: unknown) => this.#options.log.debug({ error }, 'not told'))
+  }
+
+  /** Brings what the platform knows up to date; a platform that does not answer is asked again later and later. */
+  async tell(files: WatchedFile[], freeBytes: number | null): Promise<void> {
+    if (Date.now() < this.#tellAgainMs) return
+    try {
+      const { platform } = await this.platform()
+      const due = Date.now() - this.#lastBeatMs >= heartbeatEveryMs || this.#lastBeatTrouble !== this.#trouble()
+      if (due) await this.#beat(platform, files, freeBytes)
+      for (const file of files) await this.#tellOf(platform, file)
+      if (this.#connected === false) this.say({ event: 'connected' })
+      this.#connected = true
+      this.#tellFailures = 0
+    } catch (error) {
+      if (this.#options.signal.aborted) return
+      this.#tellFailures += 1
+      this.#tellAgainMs = Date.now() + backoffMs(this.#tellFailures, 1000, 30_000)
+      const fault = asFault(error, 'the platform')
+      if (this.#connected !== false) {
+        this.say({ event: 'disconnected', code: fault.code, detail: fault.detail, hint: fault.hint ?? '' })
+      }
+      this.#connected = false
+    }
+  }
+
+  async #beat(platform: Platform, files: WatchedFile[], freeBytes: number | null): Promise<void> {
+    const { setup, series, directory, agent, version } = this.#options
+    const waiting = files.filter((file) => file.phase !== 'safe')
+    const trouble = this.#trouble()
+    const answer = await platform.heartbeat({
+      agent,
+      setup,
+      series,
+      host: hostname(),
+      directory,
+      version,
+      waitingRuns: new Set(waiting.map((file) => file.number)).size,
+      waitingBytes: waiting.reduce((sum, file) => sum + file.stamp.sizeBytes, 0),
+      freeBytes: freeBytes === null ? null : Math.round(freeBytes),
+      trouble,
+    })
+    this.#lastBeatMs = Date.now()
+    this.#lastBeatTrouble = trouble
+    const store = { bucket: answer.bucket, url: answer.s3Url, region: answer.region }
+    if (JSON.stringify(store) === JSON.stringify(this.#store)) return
+    this.#store = store
+    await writeFileDurable(this.#storePath(), JSON.stringify(store)).catch(() => undefined)
+  }
+
+  #trouble(): string {
+    const fault = this.#folderTrouble ?? this.#sendTrouble
+    return fault === undefined ? '' : `${fault.detail} ${fault.hint ?? ''}`.trim().slice(0, 2000)
+  }
+
+  async #tellOf(platform: Platform, file: WatchedFile): Promise<void> {
+    if (file.phase === 'safe' && file.told.opened === undefined && file.told.trouble === undefined) return
+    try {
+      await this.#tellRun(platform, file)
+    } catch (error) {
+      // The platform does not want this run (unknown setup, closed series): that concerns this run only.
+      if (!(error instanceof Fault) || error.status >= 500 || [401, 403, 408, 429].includes(error.status)) throw error
+      if (file.told.refused !== error.detail) this.#sayTrouble(error, file)
+      file.told.refused = error.detail
+    }
+  }
+
+  async #tellRun(platform: Platform, file: WatchedFile): Promise<void> {
+    const { told, growing, stamp, run, phase } = file
+    const { setup, series, agent } = this.#options
+    if (file.role === 'raw') {
+      const { startedMs = null, pedestal, description = '' } = growing ?? {}
+      const opening = JSON.stringify([startedMs, pedestal, description])
+      if (told.opened !== opening && phase !== 'safe') {
+        const body = { setup, series, number: file.number, startedMs, path: file.path, agent, pedestal, description }
+        await platform.openRun(body)
+        if (told.opened === undefined) this.say({ event: 'run-seen', file: file.name, run })
+        told.opened = opening
+      }
+      const grown = growing?.wholeBytes ?? 0
+      if (phase === 'growing' && told.progress !== stamp.sizeBytes && told.opened !== undefined) {
+        await platform.progress(run, { bytes: Math.max(grown, stamp.sizeBytes), events: growing?.events ?? 0, atMs: Date.now() })
+        told.progress = stamp.sizeBytes
+      }
+    }
+    const closing = `${stamp.sizeBytes} ${file.sha256 ?? ''}`
+    // A sidecar may come before its run is known; its bytes are told when they were read.
+    const tellClosed = phase === 'closed' && told.closed !== closing && (file.role === 'raw' || file.sha256 !== undefined)
+    if (tellClosed) {
+      await platform.closed(run, {
+        key: file.key,
+        sizeBytes: stamp.sizeBytes,
+        ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
+        endOfRunSeen: growing?.endOfRunSeen ?? false,
+        endedMs: growing?.endedMs ?? null,
+      })
+      if (told.closed === undefined) this.say({ event: 'run-ended', file: file.name, run, sizeBytes: stamp.sizeBytes })
+      told.closed = closing
+    }
+    const trouble = file.trouble?.detail
+    if (trouble !== undefined && told.trouble !== trouble) {
+      const { code, detail, hint = '' } = file.trouble!
+      const known = code.startsWith('ingest.') ? code : 'ingest.store_failed'
+      await platform.failed(run, { code: known, detail, hint, place: `${hostname()}:${file.path}` })
+      told.trouble = trouble
+    }
+    if (trouble === undefined && told.trouble !== undefined) {
+      await platform.recovered(run)
+      delete told.trouble
+    }
+  }
+}
+
+/** Concerns every file alike: waiting helps, trying the next file does not. */
+function isAboutTheLine(fault: Fault): boolean {
+  if (fault.code === 'ingest.store_refused') return fault.extra?.s3Code !== 'AccessDenied'
+  return [
+    'ingest.store_unreachable',
+    'ingest.store_full',
+    'ingest.key_refused',
+    'ingest.bad_key_file',
+    'foundation.unreachable',
+  ].includes(fault.code)
+}
+
+/** Doubles up to a ceiling; half of it is chance, so that many agents do not come back at the same moment. */
+function backoffMs(attempt: number, firstMs: number, ceilingMs: number): number {
+  const fullMs = Math.min(ceilingMs, firstMs * 2 ** Math.min(attempt - 1, 20))
+  return Math.round(fullMs * (0.5 + Math.random() / 2))
+}

@@ -1,0 +1,4 @@
+import type { RoomMigrations } from '../../foundation/database.ts'
+import { sessions } from './0001-sessions.ts'
+
+export const notebookMigrations: RoomMigrations = { room: 'notebooks', migrations: { '0001-sessions': sessions } }

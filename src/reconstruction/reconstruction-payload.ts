@@ -1,0 +1,202 @@
+/** The reconstruction job: run file and pedestal map to clusters.parquet, events.parquet and summary.json. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openMidasFile, readTruth } from '../detector/index.ts'
+import type { Frame, ImageTruth } from '../detector/index.ts'
+import type { RunProductsSummary } from './contract.ts'
+import { createFramePool } from './frame-pool.ts'
+import type { FramePool, FrameResult } from './frame-pool.ts'
+import { prepareCalibration } from './kernels/image-cells.ts'
+import type { ImageCalibration } from './kernels/image-cells.ts'
+import { stages } from './kernels/image-chain.ts'
+import { lightCorrectionOf } from './kernels/vignetting.ts'
+import { productNames } from './payload-spec.ts'
+import type { ReconstructionSpec, ReportProgress } from './payload-spec.ts'
+import { readPedestalHeader, readPedestalMap } from './pedestal-file.ts'
+import { framesOrProblem } from './pedestal-payload.ts'
+import { hashFiles, writeClusterFile, writeEventFile } from './products.ts'
+import type { ImageRows } from './products.ts'
+import { createRunTally } from './run-tally.ts'
+import { addTally, emptyTally, truthByEvent, truthSummaryOf } from './truth-matching.ts'
+
+/**
+ * Reconstructs what can be read of the run. Damage (truncated or corrupt file, frames that fit no map, sparks) is
+ * listed in `problems` of the summary, never silently dropped. Throws `unreadablePedestal` and what the detector's
+ * reader throws for a file that cannot be opened.
+ */
+export async function reconstructRun(spec: ReconstructionSpec, report: ReportProgress): Promise<RunProductsSummary> {
+  const begin = performance.now()
+  const problems: string[] = []
+  const calibrations = await loadCalibrations(spec)
+  const preparedMs = performance.now() - begin
+  const truth = await loadTruth(spec, calibrations, problems)
+  const tally = createRunTally([...stages, 'read', 'image'])
+  const truthTally = emptyTally()
+  const images: ImageRows[] = []
+  const framePixels = Math.max(...[...calibrations.values()].map(({ width, height }) => width * height))
+  const pool = createFramePool(spec.workers, framePixels, {
+    calibrations: [...calibrations].map(([camera, calibration]) => ({ camera, calibration })),
+    parameters: spec.parameters,
+  })
+  const reader = openMidasFile(spec.rawPath)
+  let frames = 0
+  let done = 0
+  let vetoed = 0
+  try {
+    let event = 0
+    let mark = performance.now()
+    for await (const read of reader) {
+      const before = problems.length
+      const found = framesOrProblem(read, problems)
+      tally.addTime('read', performance.now() - mark)
+      for (const frame of found) {
+        frames++
+        const entry = imageRowsOf(event, frame, read.timestampSeconds * 1000)
+        images.push(entry)
+        const refusal = refusalOf(frame, calibrations)
+        if (refusal !== undefined) {
+          entry.row.note = refusal
+          problems.push(`event ${event} camera ${frame.camera}: ${refusal}`)
+          continue
+        }
+        await submit(pool, entry, frame, truth?.get(event), (result) => {
+          done++
+          if (result.vetoed) vetoed++
+          let imageMs = 0
+          for (const stage of stages) {
+            tally.addTime(stage, result.stageMs[stage])
+            imageMs += result.stageMs[stage]
+          }
+          tally.addTime('image', imageMs)
+          if (result.tally !== undefined) addTally(truthTally, result.tally)
+          report({ progress: reader.outcome.consumedBytes, of: reader.outcome.fileSizeBytes, stage: 'images' })
+        })
+      }
+      // An event whose camera bank could not be decoded was a picture too: later pictures keep their numbers.
+      if (found.length > 0 || problems.length > before) event++
+      mark = performance.now()
+    }
+    await pool.drain()
+  } finally {
+    await pool.close()
+  }
+  if (reader.outcome.fault !== undefined) problems.push(reader.outcome.fault.reason)
+  if (frames === 0) problems.push('the file holds no image')
+  if (vetoed > 0) problems.push(`${vetoed} images vetoed as sparks`)
+
+  const lineage = {
+    run: spec.run,
+    campaign: spec.campaign,
+    codeVersion: spec.codeVersion,
+    calibrationId: spec.calibrationId,
+    parameters: { ...spec.parameters },
+  }
+  const clusterPath = join(spec.outFolder, productNames.clusters)
+  const eventPath = join(spec.outFolder, productNames.events)
+  const writing = performance.now()
+  writeClusterFile(clusterPath, images, lineage)
+  writeEventFile(eventPath, images, lineage)
+  const writeMs = performance.now() - writing
+  for (const image of images) tally.addClusters(image.clusters)
+  const totals = tally.finish()
+  const summary: RunProductsSummary = {
+    codeVersion: spec.codeVersion,
+    calibrationId: spec.calibrationId,
+    images: frames,
+    imagesReconstructed: done - vetoed,
+    imagesVetoed: vetoed,
+    ...totals,
+    macroHits: images.reduce((sum, image) => sum + image.row.macroHits, 0),
+    problems,
+    complete: reader.outcome.complete && done === frames,
+    timings: { ...totals.timings, prepare: once(preparedMs), write: once(writeMs) },
+    wallMs: performance.now() - begin,
+    workers: spec.workers,
+    truth: truth === undefined ? null : truthSummaryOf(truthTally),
+    parameters: { ...spec.parameters },
+    contentSha256: await hashFiles([clusterPath, eventPath]),
+  }
+  await writeFile(join(spec.outFolder, productNames.summary), JSON.stringify(summary, null, 1))
+  return summary
+}
+
+const once = (ms: number) => ({ count: 1, medianMs: ms, p95Ms: ms, totalMs: ms })
+
+async function loadCalibrations(spec: ReconstructionSpec): Promise<Map<number, ImageCalibration>> {
+  const header = await readPedestalHeader(spec.pedestalPath)
+  const calibrations = new Map<number, ImageCalibration>()
+  for (const { camera } of header.cameras) {
+    const map = await readPedestalMap(spec.pedestalPath, camera)
+    const correction = lightCorrectionOf(map!.width, map!.height, spec.parameters)
+    calibrations.set(camera, prepareCalibration(map!, correction, spec.parameters))
+  }
+  return calibrations
+}
+
+/** Truth by picture number; a sidecar that cannot be read or does not fit is a problem of the run, not a failure. */
+async function loadTruth(
+  spec: ReconstructionSpec,
+  calibrations: Map<number, ImageCalibration>,
+  problems: string[],
+): Promise<Map<number, ImageTruth> | undefined> {
+  if (spec.truthPath === null) return undefined
+  const calibration = calibrations.get(0)
+  try {
+    const truth = await readTruth(spec.truthPath)
+    const byEvent = calibration && truthByEvent(truth, calibration.width, calibration.height)
+    if (byEvent === undefined) problems.push('the truth file is of another frame size and was not used')
+    return byEvent
+  } catch (error) {
+    problems.push(`the truth file was not used: ${error instanceof Error ? error.message : String(error)}`)
+    return undefined
+  }
+}
+
+function refusalOf(frame: Frame, calibrations: Map<number, ImageCalibration>): string | undefined {
+  const calibration = calibrations.get(frame.camera)
+  if (calibration === undefined) return `the pedestal map has no camera ${frame.camera}`
+  if (calibration.width !== frame.width || calibration.height !== frame.height) {
+    return `the image is ${frame.width}x${frame.height}, the pedestal map ${calibration.width}x${calibration.height}`
+  }
+  return undefined
+}
+
+function imageRowsOf(event: number, frame: Frame, atMs: number): ImageRows {
+  return {
+    row: {
+      event,
+      camera: frame.camera,
+      atMs,
+      widthPx: frame.width,
+      heightPx: frame.height,
+      macroHits: 0,
+      clusters: 0,
+      selectedClusters: 0,
+      zeroSuppressedSumCounts: 0,
+      note: '',
+    },
+    clusters: [],
+    outlines: [],
+  }
+}
+
+function submit(
+  pool: FramePool,
+  entry: ImageRows,
+  frame: Frame,
+  truth: ImageTruth | undefined,
+  onResult: (result: FrameResult) => void,
+): Promise<void> {
+  // Truth describes camera 0: the simulator has one camera.
+  const request = { camera: frame.camera, event: entry.row.event, truth: frame.camera === 0 ? truth : undefined }
+  return pool.submit(frame.pixels, request, (result) => {
+    entry.clusters = result.clusters
+    entry.outlines = result.outlines
+    entry.row.macroHits = result.macroHits
+    entry.row.clusters = result.clusters.length
+    entry.row.selectedClusters = result.clusters.filter((cluster) => cluster.selected).length
+    entry.row.zeroSuppressedSumCounts = result.suppressedSumCounts
+    if (result.vetoed) entry.row.note = 'vetoed as a spark'
+    onResult(result)
+  })
+}

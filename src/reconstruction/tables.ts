@@ -1,0 +1,88 @@
+/** The room's tables as Kysely sees them. Names begin with `reconstruction_`: rooms share one database. */
+import { reconstruction0001 } from './migrations/0001-tasks-and-calibrations.ts'
+import type { ReconstructionTask } from './contract.ts'
+
+export interface CalibrationTable {
+  id: string
+  experiment: string
+  series: string
+  kind: 'pedestal'
+  /** 1, 2, ... for each run it was made from. */
+  version: number
+  /** Valid from this run number on, until a later calibration of the series. */
+  from_run: number
+  made_from_run_id: string
+  made_from_number: number
+  bucket: string
+  object_key: string
+  sha256: string
+  size_bytes: number
+  code_version: string
+  /** JSON, what a person checks before trusting it. */
+  quality: string
+  task_id: string
+  made_at_ms: number
+}
+
+/** One wish to process one run with one code and one calibration. Unique by (run, campaign, code, calibration). */
+export interface TaskTable {
+  id: string
+  kind: ReconstructionTask['kind']
+  experiment: string
+  run_id: string
+  series: string
+  number: number
+  /** '' for a pedestal. */
+  campaign: string
+  code_version: string
+  /** '' while there is none (waiting) and for a pedestal. */
+  calibration_id: string
+  /** Rises each time the task is run again on somebody's demand. */
+  generation: number
+  job_id: string | null
+  /** Of the run file when the job was made; '' where it was not known. Other bytes make a new generation. */
+  raw_sha256: string
+  state: ReconstructionTask['state']
+  reason: string | null
+  requested_by: string
+  created_ms: number
+  updated_ms: number
+}
+
+/** One row per run and campaign: the newest result. The products themselves are objects under bucket/prefix. */
+export interface SummaryTable {
+  run_id: string
+  campaign: string
+  experiment: string
+  series: string
+  number: number
+  task_id: string
+  code_version: string
+  calibration_id: string | null
+  bucket: string
+  prefix: string
+  images: number
+  clusters: number
+  selected_clusters: number
+  selected_light_counts: number
+  wall_ms: number
+  efficiency: number | null
+  purity: number | null
+  /** 0 or 1. */
+  complete: number
+  /** JSON, RunProductsSummary. */
+  details: string
+  made_at_ms: number
+}
+
+export interface ReconstructionTables {
+  reconstruction_calibration: CalibrationTable
+  reconstruction_task: TaskTable
+  reconstruction_summary: SummaryTable
+}
+
+/** For `migrate`: the room's migrations in order. */
+export const reconstructionMigrations = {
+  room: 'reconstruction',
+  migrations: { '0001-tasks-and-calibrations': reconstruction0001 },
+}

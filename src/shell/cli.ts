@@ -1,0 +1,98 @@
+/** The command line: every room's verbs, one way to speak, honest exit codes. */
+import { Command, CommanderError } from 'commander'
+import { join } from 'node:path'
+import { registerJobCommands } from '../compute/index.ts'
+import { createClient } from '../foundation/client.ts'
+import { createOutput, type CommandContext, type Output } from '../foundation/command-line.ts'
+import { exitCodeOf, faultLines } from '../foundation/errors.ts'
+import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
+import { registerDaqCommands } from '../ingest/index.ts'
+import { registerRunsCommands } from '../logbook/index.ts'
+import { registerSessionCommands } from '../notebooks/index.ts'
+import { registerReconstructionCommands } from '../reconstruction/index.ts'
+import { registerDataCommands } from '../storage/index.ts'
+import { registerDemoCommand } from './demo/demo-command.ts'
+import { registerDoctorCommand } from './doctor-command.ts'
+import { addressesOf, homeAt } from './home.ts'
+import { readSettings } from './platform.ts'
+import { registerPlatformCommands } from './up-command.ts'
+import { programVersion } from './version.ts'
+
+const checkout = join(import.meta.dirname, '..', '..')
+const program = new Command('cygnet')
+  .description('The experiment cloud for small physics collaborations.')
+  .version(programVersion(), '-V, --version', 'print the version')
+  .option('--home <folder>', 'home of the installation on this machine')
+  .option('--profile <name>', 'which sign-in to use', 'default')
+  .addHelpText('after', '\nFirst steps:\n  $ cygnet demo     everything, once, on simulated data\n  $ cygnet up       the same platform, empty, for real use\n  $ cygnet login    sign this command line in')
+  .showHelpAfterError('(see --help)')
+  .exitOverride()
+
+/** Rooms take their parts of this at registration; what a command line says about them is filled in before its action. */
+const context = { home: '', profile: { name: 'default', platformUrl: '' }, output: whatTheFlagSays(), client } as CommandContext
+let current: Output = createOutput({ json: false, stdout: process.stdout, stderr: process.stderr })
+
+program.hook('preAction', async (_program, action) => {
+  const options = action.optsWithGlobals<{ json?: boolean; home?: string; profile: string }>()
+  current = createOutput({ json: options.json ?? false, stdout: process.stdout, stderr: process.stderr })
+  const home = homeAt(options.home)
+  const signIn = await signInFile(options.profile).read()
+  const platformUrl = signIn?.platformUrl ?? (await localPlatformUrl(options.home))
+  const s3Url = s3UrlOf(platformUrl)
+  Object.assign(context, { home: home.folder })
+  Object.assign(context.profile, { name: options.profile, platformUrl, ...(s3Url === undefined ? {} : { s3Url }) })
+})
+
+registerPlatformCommands(program, context, checkout)
+registerDemoCommand(program, context, checkout)
+registerDoctorCommand(program, context)
+registerIdentityCommands(program, context)
+registerDataCommands(program, context)
+registerRunsCommands(program, context)
+registerDaqCommands(program, context)
+registerJobCommands(program, context)
+registerReconstructionCommands(program, context)
+registerSessionCommands(program, context)
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+try {
+  await program.parseAsync(process.argv)
+} catch (error) {
+  process.exitCode = endOf(error)
+}
+
+function endOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  current.progress('')
+  for (const line of faultLines(error)) process.stderr.write(`${line}\n`)
+  return exitCodeOf(error)
+}
+
+function client(...[contract]: Parameters<CommandContext['client']>) {
+  return createClient(contract, { baseUrl: context.profile.platformUrl, headers: () => signInFile(context.profile.name).headers() })
+}
+
+/** Without a sign-in: the installation of this machine. */
+async function localPlatformUrl(home: string | undefined): Promise<string> {
+  const settings = await readSettings(homeAt(home), undefined)
+  return addressesOf(settings.http).publicUrl
+}
+
+/** On this machine S3 is on the next port; elsewhere the site says where it is. */
+function s3UrlOf(platformUrl: string): string | undefined {
+  const url = new URL(platformUrl)
+  return url.hostname === '127.0.0.1' ? `http://127.0.0.1:${Number(url.port) + 1}` : undefined
+}
+
+/** Rooms hold on to this one; behind it stands what `--json` chose. */
+function whatTheFlagSays(): Output {
+  return {
+    get isJson() {
+      return current.isJson
+    },
+    table: (...given) => current.table(...given),
+    json: (value) => current.json(value),
+    line: (text) => current.line(text),
+    progress: (text) => current.progress(text),
+  }
+}

@@ -1,0 +1,208 @@
+/** The control process put together: every room opened once, ground floor first, and every upward wire in one place. */
+import type { FastifyInstance } from 'fastify'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { openCompute, computeMigrations, computeRoutes } from '../compute/index.ts'
+import { openDatabase, migrate } from '../foundation/database.ts'
+import { openFacts } from '../foundation/facts.ts'
+import { createApp } from '../foundation/http.ts'
+import { enqueueJob, openJobs } from '../foundation/jobs.ts'
+import type { Logger } from '../foundation/log.ts'
+import { loadOrCreateSecret } from '../foundation/secrets.ts'
+import { publishSnapshot } from '../foundation/snapshot.ts'
+import { systemClock } from '../foundation/time.ts'
+import { identityMigrations, openIdentity } from '../identity/index.ts'
+import { ingestMigrations, openIngest } from '../ingest/index.ts'
+import { logbookMigrations, openLogbook } from '../logbook/index.ts'
+import { notebookMigrations, notebookRoutes, openNotebooks } from '../notebooks/index.ts'
+import { openReconstruction, reconstructionMigrations } from '../reconstruction/index.ts'
+import { bucketNameOf, followStorageChanges, openStorage, registerStorageRoutes, storageMigrations } from '../storage/index.ts'
+import { cacheFolder, s3Region, type Addresses, type Home } from './home.ts'
+import { bindInternalRoutes } from './internal-routes.ts'
+import type { Settings } from './settings.ts'
+import type { PlatformSnapshot } from './snapshot.ts'
+import { bindStatusRoutes } from './status.ts'
+import { platformOwner, workspaces } from './workspaces.ts'
+
+const snapshotEveryMs = 2_000
+const purposes = ['raw', 'reco', 'work'] as const
+
+export interface PlatformParts {
+  home: Home
+  settings: Settings
+  addresses: Addresses
+  log: Logger
+}
+
+export interface OpenedPlatform {
+  /** The API and OIDC, not yet listening. */
+  app: FastifyInstance
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export async function openPlatform({ home, settings, addresses, log }: PlatformParts): Promise<OpenedPlatform> {
+  const clock = systemClock()
+  const programFolder = join(import.meta.dirname, '..', '..')
+  const ports = { platform: addresses.platformPort, s3: addresses.s3Port }
+  const searchPath = process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'
+  const closers: (() => Promise<void>)[] = []
+
+  const database = await openDatabase({ url: settings.database.url ?? `sqlite:${home.database}`, exclusive: true, log })
+  closers.push(() => database.close())
+  await migrate(database, [
+    identityMigrations,
+    storageMigrations,
+    logbookMigrations,
+    ingestMigrations,
+    computeMigrations,
+    reconstructionMigrations,
+    notebookMigrations,
+  ])
+  const facts = openFacts({ database, clock, log })
+  closers.push(() => facts.close())
+  const jobs = openJobs({ database, clock, log })
+  closers.push(() => jobs.close())
+
+  let publish: () => Promise<void> = async () => {}
+  const identity = await openIdentity({
+    database,
+    facts,
+    clock,
+    log,
+    secretsDirectory: home.secrets,
+    publicUrl: addresses.publicUrl,
+    onChange: () => publish(),
+  })
+  closers.push(() => identity.close())
+
+  const storage = await openStorage({ root: home.data, clock, log, macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key') })
+  closers.push(() => storage.close())
+  const storageFollower = followStorageChanges({ storage, database, clock, log })
+  closers.push(() => storageFollower.close())
+
+  const logbook = openLogbook({
+    database,
+    facts,
+    clock,
+    liveKinds: ['storage.', 'reconstruction.', 'compute.', 'ingest.'],
+    admitCreator: (trx, callerId, experiment) => identity.grantRole(trx, callerId, experiment, 'exp-admin'),
+  })
+  facts.follow('shell.buckets', ['logbook.experiment-created'], async (fact, trx) => {
+    await enqueueJob(trx, { kind: 'shell.create-buckets', payload: { experiment: fact.subject }, idempotencyKey: fact.subject }, clock)
+  })
+  jobs.register('shell.create-buckets', z.object({ experiment: z.string() }), async ({ experiment }) => {
+    const present = new Set(storage.listBuckets().map((bucket) => bucket.name))
+    for (const purpose of purposes) {
+      const name = bucketNameOf(experiment, purpose)
+      if (!present.has(name)) await storage.createBucket({ name, experiment, purpose })
+    }
+  })
+
+  const ingest = openIngest({
+    database,
+    facts,
+    jobs,
+    logbook,
+    clock,
+    log,
+    files: storage,
+    s3: { url: addresses.s3Url, region: s3Region },
+  })
+  ingest.start()
+
+  const compute = openCompute({
+    database,
+    clock,
+    log,
+    home: home.folder,
+    cacheFolder: cacheFolder(),
+    config: settings.compute,
+    ports,
+    trustedOwnerIds: [platformOwner.id],
+    searchPath,
+    workspaceOf: workspaces({ identity, storage }),
+  })
+  closers.push(() => compute.close())
+
+  const reconstruction = await openReconstruction({
+    database,
+    facts,
+    clock,
+    log,
+    logbook,
+    storage,
+    compute,
+    programFolder,
+    owner: platformOwner,
+  })
+  closers.push(() => reconstruction.close())
+
+  const notebooks = await openNotebooks({
+    database,
+    clock,
+    log,
+    cacheFolder: cacheFolder(),
+    programFolder,
+    searchPath,
+    config: settings.notebooks,
+    compute,
+    identity,
+    ports,
+    s3Region,
+    contentUrl: addresses.contentUrl,
+  })
+  closers.push(() => notebooks.close())
+
+  publish = () => {
+    const snapshot: PlatformSnapshot = {
+      writtenAtMs: clock.nowMs(),
+      identity: identity.snapshotPart(),
+      notebooks: notebooks.snapshotPart(),
+    }
+    return publishSnapshot(home.snapshot, snapshot)
+  }
+  const publishing = publishRegularly(() => publish(), log)
+  closers.push(publishing.stop)
+  notebooks.onRoutesChanged(() => publishing.now())
+  await publish()
+
+  jobs.start()
+  await notebooks.start()
+  await compute.start()
+
+  const app = createApp({ log })
+  closers.push(() => app.close())
+  const { gate } = identity
+  identity.routes(app)
+  registerStorageRoutes(app, { storage, gate })
+  logbook.routes(app, gate)
+  ingest.routes(app, gate)
+  computeRoutes(app, { compute, database, gate })
+  reconstruction.routes(app, gate)
+  notebookRoutes(app, { notebooks, gate })
+  bindStatusRoutes(app, { gate, home, clock, jobs, compute, storageFollower })
+  bindInternalRoutes(app, { identity, compute, notebooks })
+
+  return {
+    app,
+    async [Symbol.asyncDispose]() {
+      for (const close of closers.toReversed()) await close()
+    },
+  }
+}
+
+/** Publishes at every change and at least every two seconds: the age of the snapshot tells gateways how control is. */
+function publishRegularly(publish: () => Promise<void>, log: Logger): { now(): void; stop(): Promise<void> } {
+  let last = Promise.resolve()
+  const now = () => {
+    last = last.then(publish).catch((error: unknown) => log.error({ err: error }, 'the snapshot could not be published'))
+  }
+  const timer = setInterval(now, snapshotEveryMs)
+  return {
+    now,
+    async stop() {
+      clearInterval(timer)
+      await last
+    },
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * What only the owner of the home may ask, over control's UNIX socket (0600 by its folder); gateways pass no request
+ * with this prefix on.
+ */
+import type { FastifyInstance } from 'fastify'
+import type { Compute } from '../compute/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { Notebooks } from '../notebooks/index.ts'
+
+export function bindInternalRoutes(app: FastifyInstance, parts: { identity: Identity; compute: Compute; notebooks: Notebooks }): void {
+  const { identity, compute, notebooks } = parts
+  app.post('/internal/admin-link', () => identity.createAdminLink())
+  app.post('/internal/first-admin-link', async () => {
+    const someoneSignedIn = Object.values(identity.snapshotPart().subjects).some((subject) => subject.siteAdmin)
+    return { link: someoneSignedIn ? null : await identity.createAdminLink() }
+  })
+  app.get('/internal/report', async () => {
+    const sandbox = await compute.sandboxReport()
+    return {
+      sandbox: { available: sandbox.available, detail: sandbox.reason ?? sandbox.notes.join(' ') },
+      environment: notebooks.environment(),
+    }
+  })
+}

@@ -1,0 +1,16 @@
+/** What control publishes and gateways decide from: people, keys and notebook routes. Holds secrets; 0600. */
+import { z } from 'zod'
+import { identitySnapshotSchema } from '../identity/index.ts'
+import { notebookRoute } from '../notebooks/index.ts'
+
+export const snapshotSchema = z.object({
+  writtenAtMs: z.int(),
+  identity: identitySnapshotSchema,
+  notebooks: z.object({ routes: z.array(notebookRoute) }),
+})
+
+export type PlatformSnapshot = z.infer<typeof snapshotSchema>
+
+/** With control away for this long people's writes are refused; a DAQ client's new files are taken for a day. */
+export const staleForPeopleMs = 15 * 60_000
+export const staleForClientsMs = 24 * 3_600_000

@@ -1,0 +1,27 @@
+/** Which files of an experiment a person's jobs and sessions see, and as whom they run on this machine. */
+import type { Workspace } from '../compute/index.ts'
+import { decide, subjectOf, activeSubject, type Identity } from '../identity/index.ts'
+import type { Storage } from '../storage/index.ts'
+
+/** Work that the platform does by itself; its code is ours, not a person's. */
+export const platformOwner = { id: 'platform', name: 'cygnet' }
+/** Work of the platform itself runs as a uid of its own, below every person's. */
+const platformUid = 299_999
+
+export function workspaces({ identity, storage }: { identity: Identity; storage: Storage }) {
+  return async (ownerId: string, experiment: string): Promise<Workspace> => {
+    if (ownerId === platformOwner.id) return { personName: platformOwner.name, uid: platformUid, groups: [], buckets: [] }
+    const person = activeSubject(identity.snapshotPart(), ownerId)
+    const uid = await identity.platformUidOf(ownerId)
+    if (person === undefined) return { personName: ownerId, uid, groups: [], buckets: [] }
+    const subject = subjectOf(person)
+    const buckets = []
+    for (const bucket of storage.listBuckets().filter((each) => each.experiment === experiment)) {
+      const resource = { experiment, bucket: bucket.name }
+      if (!decide(subject, 'data.read', resource).allow) continue
+      const writable = bucket.purpose === 'work' && decide(subject, 'data.modify', resource).allow
+      buckets.push({ name: bucket.name, path: storage.bucketPath(bucket.name), mode: writable ? ('rw' as const) : ('ro' as const) })
+    }
+    return { personName: person.name, uid, groups: [], buckets }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The index: one LMDB environment per data root, shared by all processes of this machine. Only a view of the tree: rows
+ * in key order, folders with the time at which they were last compared, the log of changes. Every write transaction
+ * holds LMDB's lock between processes, and is on disk when it returns.
+ */
+import { mkdirSync, rmSync } from 'node:fs'
+import { open, type Database, type RootDatabase } from 'lmdb'
+import { randomToken } from '../foundation/ids.ts'
+import { behindPrefix, decodeDirectory, decodeRow, encodeDirectory, encodeRow, rowKey } from './index-rows.ts'
+import type { DirectoryRow, IndexRow } from './index-rows.ts'
+import type { Bucket, Change } from './model.ts'
+
+const layoutVersion = '1'
+/** Older changes are dropped; a follower further behind than this lists everything once. */
+const keptChanges = 1_000_000
+
+type Bytes = Database<Buffer, Buffer>
+
+export interface IndexStore {
+  epoch(): string | undefined
+  /** Throws everything away and begins a new epoch. Inside a transaction. */
+  reset(): void
+  /** Runs `work` in one durable write transaction, alone among all processes. It must not wait for anything. */
+  write<Result>(work: () => Result): Result
+  /** From now on reads see what other processes have committed. */
+  refresh(): void
+  bucket(name: string): Bucket | undefined
+  buckets(): Bucket[]
+  putBucket(bucket: Bucket): void
+  removeBucket(name: string): void
+  row(bucket: string, key: string): IndexRow | undefined
+  putRow(bucket: string, key: string, row: IndexRow): void
+  removeRow(bucket: string, key: string): void
+  rows(start: Buffer, end: Buffer): Iterable<{ key: Buffer; value: Buffer }>
+  directory(bucket: string, path: string): DirectoryRow | undefined
+  putDirectory(bucket: string, path: string, row: DirectoryRow): void
+  removeDirectory(bucket: string, path: string): void
+  /** Folders whose path is in [start, end). */
+  directories(start: Buffer, end: Buffer): Iterable<{ key: Buffer; value: Buffer }>
+  appendChange(change: Omit<Change, 'sequence'>): number
+  changes(after: number, limit: number): Change[]
+  firstSequence(): number
+  lastSequence(): number
+  close(): Promise<void>
+}
+
+/** Opens the index at a folder. A layout of another version is thrown away: the tree is the truth. */
+export function openIndexStore(folder: string): IndexStore {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const options = { keyEncoding: 'binary', encoding: 'binary' } as const
+  const environment: RootDatabase<Buffer, Buffer> = open({ path: `${folder}/index.mdb`, maxDbs: 8, ...options, noMemInit: true })
+  const database = (name: string): Bytes => environment.openDB<Buffer, Buffer>({ name, ...options })
+  const facts = database('facts')
+  const buckets = database('buckets')
+  const rows = database('rows')
+  const directories = database('directories')
+  const log = database('changes')
+
+  const fact = (name: string) => facts.get(Buffer.from(name))?.toString('utf8')
+  const putFact = (name: string, value: string) => facts.putSync(Buffer.from(name), Buffer.from(value))
+  const lastSequence = () => Number(fact('sequence') ?? 0)
+  const firstSequence = () => {
+    for (const key of log.getKeys({ limit: 1 })) return sequenceOf(key)
+    return lastSequence() + 1
+  }
+
+  return {
+    epoch: () => (fact('layout') === layoutVersion ? fact('epoch') : undefined),
+    reset() {
+      for (const each of [facts, buckets, rows, directories, log]) each.clearSync()
+      putFact('layout', layoutVersion)
+      putFact('epoch', randomToken(9))
+      putFact('sequence', '0')
+    },
+    write: (work) => environment.transactionSync(work),
+    refresh: () => environment.resetReadTxn(),
+    bucket(name) {
+      const value = buckets.get(Buffer.from(name))
+      return value === undefined ? undefined : (JSON.parse(value.toString('utf8')) as Bucket)
+    },
+    buckets: () => Array.from(buckets.getRange(), ({ value }) => JSON.parse(value.toString('utf8')) as Bucket),
+    putBucket: (bucket) => void buckets.putSync(Buffer.from(bucket.name), Buffer.from(JSON.stringify(bucket))),
+    removeBucket(name) {
+      for (const each of [rows, directories]) {
+        const start = rowKey(name, '')
+        for (const key of [...each.getKeys({ start, end: behindPrefix(start) })]) each.removeSync(key)
+      }
+      buckets.removeSync(Buffer.from(name))
+    },
+    row(bucket, key) {
+      const value = rows.get(rowKey(bucket, key))
+      return value === undefined ? undefined : decodeRow(value)
+    },
+    putRow: (bucket, key, row) => void rows.putSync(rowKey(bucket, key), encodeRow(row)),
+    removeRow: (bucket, key) => void rows.removeSync(rowKey(bucket, key)),
+    rows: (start, end) => rows.getRange({ start, end }),
+    directory(bucket, path) {
+      const value = directories.get(rowKey(bucket, path))
+      return value === undefined ? undefined : decodeDirectory(value)
+    },
+    putDirectory: (bucket, path, row) => void directories.putSync(rowKey(bucket, path), encodeDirectory(row)),
+    removeDirectory: (bucket, path) => void directories.removeSync(rowKey(bucket, path)),
+    directories: (start, end) => directories.getRange({ start, end }),
+    appendChange(change) {
+      const sequence = lastSequence() + 1
+      putFact('sequence', `${sequence}`)
+      log.putSync(sequenceKey(sequence), Buffer.from(JSON.stringify(change)))
+      if (sequence % 1000 === 0) {
+        for (const key of [...log.getKeys({ end: sequenceKey(Math.max(0, sequence - keptChanges)), limit: 2000 })]) log.removeSync(key)
+      }
+      return sequence
+    },
+    changes(after, limit) {
+      return Array.from(log.getRange({ start: sequenceKey(after + 1), limit }), ({ key, value }) => {
+        return { sequence: sequenceOf(key), ...(JSON.parse(value.toString('utf8')) as Omit<Change, 'sequence'>) }
+      })
+    },
+    firstSequence,
+    lastSequence,
+    close: () => environment.close(),
+  }
+}
+
+/** Removes an index that cannot be read; it is made again from the tree. */
+export function removeIndexStore(folder: string): void {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function sequenceKey(sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(8)
+  key.writeBigUInt64BE(BigInt(sequence))
+  return key
+}
+
+function sequenceOf(key: Buffer): number {
+  return Number(key.readBigUInt64BE())
+}
