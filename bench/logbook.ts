@@ -29,7 +29,13 @@ const log = silentLogger()
 const facts = openFacts({ database, clock, log })
 const logbook = openLogbook({ database, facts, clock })
 await logbook.transact((trx) =>
-  logbook.createExperiment(trx, { name: 'cygno', title: 'Bench', template: 'single-setup', setup: 'lime', series: 'lngs' }),
+  logbook.createExperiment(trx, {
+    name: 'cygno',
+    title: 'Bench',
+    template: 'single-setup',
+    setup: 'lime',
+    series: 'lngs',
+  }),
 )
 await fill()
 
@@ -54,7 +60,15 @@ const filters: Record<string, Record<string, unknown>> = {
   'text, rare': { text: 'pedestal, blind camera' },
   'text, none': { text: 'there is no such description' },
   'kind and text, none': { kind: 'data', text: 'there is no such description' },
-  'all of them': { series: 'lngs', setup: 'lime', kind: 'data', state: 'closed', hasFault: 'no', text: 'fe 4cm', startedFromMs: 1 },
+  'all of them': {
+    series: 'lngs',
+    setup: 'lime',
+    kind: 'data',
+    state: 'closed',
+    hasFault: 'no',
+    text: 'fe 4cm',
+    startedFromMs: 1,
+  },
 }
 let worst = 0
 for (const [name, query] of Object.entries(filters)) {

@@ -1,8 +1,8 @@
 /** Builds the web app when its sources have changed. */
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { run } from './run.js'
 import { takeTurn } from './launch-lock.js'
 import { SetUpError, startProgress } from './talk.js'
 
@@ -18,9 +18,9 @@ export async function buildWebApp(root, runtime) {
     if (isBuilt()) return
     const progress = startProgress('building the web app')
     const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js')
-    const { status, stdout, stderr } = spawnSync(runtime, [vite, 'build'], { cwd: root, encoding: 'utf8' })
-    progress.done(status === 0 ? 'done' : 'failed')
-    if (status !== 0) throw new SetUpError('The web app could not be built.', `${stdout}\n${stderr}`)
+    const { code, output } = await run(runtime, [vite, 'build'], root)
+    progress.done(code === 0 ? 'done' : 'failed')
+    if (code !== 0) throw new SetUpError('The web app could not be built.', output)
     mkdirSync(join(root, 'build'), { recursive: true })
     writeFileSync(stamp, `${wanted}\n`)
   } finally {

@@ -1,9 +1,9 @@
 /** Installs the packages of the lockfile, once per lockfile. */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { run } from './run.js'
 import { takeTurn } from './launch-lock.js'
 import { SetUpError, startProgress } from './talk.js'
 
@@ -36,25 +36,10 @@ async function npmCi(root) {
     '--no-audit',
     '--no-fund',
   ]
-  const { code, output } = await run('npm', ['ci', ...options], root)
+  const { code, output } = await run('npm', ['ci', ...options], root, usableCache(root))
   if (code === 0) return progress.done('done')
   progress.done('failed')
   throw failure(code, output)
-}
-
-function run(program, argv, root) {
-  return new Promise((resolve) => {
-    const env = { ...process.env, ...usableCache(root) }
-    const child = spawn(program, argv, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    const keep = (chunk) => {
-      output = (output + chunk).slice(-8000)
-    }
-    child.stdout.on('data', keep)
-    child.stderr.on('data', keep)
-    child.once('error', (error) => resolve({ code: error.code, output }))
-    child.once('close', (code) => resolve({ code, output }))
-  })
 }
 
 /** Accounts without a home of their own (services) keep npm's cache in the checkout. */

@@ -25,7 +25,7 @@ test(`${kills} kill -9 during a stream of runs, seed ${seed}`, { timeout: 60_000
   const agent = keepAgent(scenario)
   try {
     const detector = cygnet([
-      ...['daq', 'simulate', '--dir', scenario.daq, '--runs', String(runs), '--images', '3', '--seed', String(seed)],
+      ...['daq', 'simulate', '--dir', scenario.daq, '--runs', String(runs), '--images', '3', '--pedestal-images', '5', '--seed', String(seed)],
       ...['--pace', '0.2', '--pause', '0.5', '--json'],
     ])
     detector.stdout!.resume()
@@ -103,7 +103,7 @@ async function checkRun(scenario: Scenario, number: number): Promise<void> {
     const settled = answer.run.state === 'closed' && answer.files.length === 2 && answer.files.every((file) => file.state === 'safe')
     return settled ? answer : undefined
   }, 180_000)
-  expect(detail.run.images).toBe(3)
+  expect(detail.run.images).toBe(detail.run.kind === 'pedestal' ? 5 : 3)
   for (const file of detail.files) {
     const original = await sha256OfFile(join(scenario.daq, file.key.slice(file.key.lastIndexOf('/') + 1)))
     expect(await sha256OfObject(scenario, file.bucket, file.key)).toBe(original)

@@ -44,7 +44,7 @@ test('a stranger sees nothing', async () => {
 })
 
 test('runs from the DAQ folder become tracks', async () => {
-  await json('daq', 'simulate', '--dir', scenario.daq, '--runs', '1', '--images', '3')
+  await json('daq', 'simulate', '--dir', scenario.daq, '--runs', '1', '--images', '3', '--pedestal-images', '5')
   const place = ['-e', experiment, '--setup', 'lime', '--series', 'sim', '--server', platform.platformUrl]
   await json('daq', 'watch', scenario.daq, ...place, '--key-file', scenario.keyFile, '--once')
   await eventually('tracks', async () => {

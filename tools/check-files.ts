@@ -51,7 +51,7 @@ export const fileChecks: Check[] = [
         readText(path)
           .split('\n')
           .flatMap((line, index) =>
-            untyped.test(line.replace(/\/\/.*|^\s*\*.*/, '')) ? [`${path}:${index + 1}: ${line.trim()}`] : [],
+            untyped.test(line.replace(/\/\/.*|^\s*\/?\*.*/, '')) ? [`${path}:${index + 1}: ${line.trim()}`] : [],
           ),
       )
       return { problems, words: `${files.length} files` }

@@ -15,7 +15,12 @@ export interface CheckResult extends Finding {
 const checks: Check[] = [
   {
     name: 'types',
-    run: () => runTool('typescript/bin/tsc', ['--noEmit', '-p', '.'], `${programCount()} files`),
+    run: () =>
+      runTool(
+        'typescript/bin/tsc',
+        ['--noEmit', '-p', '.', '--incremental', '--tsBuildInfoFile', '.cache/types.tsbuildinfo'],
+        `${programCount()} files`,
+      ),
   },
   { name: 'lint', run: () => runTool('oxlint/bin/oxlint', ['--quiet', '--format=unix'], `${programCount()} files`) },
   {

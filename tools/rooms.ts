@@ -11,5 +11,3 @@ export const rooms = [
   'notebooks',
   'shell',
 ] as const
-
-export type Room = (typeof rooms)[number]

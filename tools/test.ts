@@ -74,8 +74,12 @@ async function python(): Promise<void> {
   if (!existsSync(join(root, 'python/tests'))) return
   heading('Python tests')
   let said = ''
-  const argv = ['python3', '-m', 'unittest', 'discover', '-v', '-s', 'python/tests', '-t', 'python']
-  const code = await run(argv, { ...environment, PYTHONDONTWRITEBYTECODE: '1' }, (text) => (said += text))
+  const argv = ['python3', '-m', 'unittest', 'discover', '-v', '-s', 'python/tests']
+  const code = await run(
+    argv,
+    { ...environment, PYTHONPATH: join(root, 'python/src'), PYTHONDONTWRITEBYTECODE: '1' },
+    (text) => (said += text),
+  )
   const tally: Tally = { passed: 0, failed: [], skipped: [] }
   for (const line of said.split('\n')) {
     const skip = /^(.*?) \.\.\. skipped ['"](.*)['"]$/.exec(line)

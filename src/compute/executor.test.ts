@@ -237,13 +237,13 @@ describe('kill -9', () => {
     const mark = `orphan-${Math.random().toString(36).slice(2)}`
     const { id } = await room.submit(commandSpec(['bash', '-c', `if mkdir /data/demo-work/first; then exec -a ${mark} sleep 1000; else echo second; fi`]))
     const job = await running(room, id)
-    await until(async () => ((await alive(mark)).length > 0 ? true : undefined))
+    await until(() => (existsSync(join(room.folder, 'data', 'demo-work', 'first')) ? true : undefined))
     const shim = (await readClaim(room.compute.folderOf(id, job.attempt)))!
     process.kill(shim.pid, 'SIGKILL')
     const end = await room.compute.ended(id)
     expect(end).toMatchObject({ state: 'done', attempt: 2 })
     expect(await alive(mark)).toEqual([])
-    expect(await logOf(room, end)).toBe('mkdir: cannot create directory ‘/data/demo-work/first’: File exists\nsecond\n'.replaceAll(/[‘’]/g, "'").replace("'/data/demo-work/first'", '‘/data/demo-work/first’'))
+    expect(await logOf(room, end)).toMatch(/File exists\nsecond\n$/)
     const attempts = await room.database.kysely.selectFrom('compute_attempt').select(['number', 'outcome']).where('job_id', '=', id).orderBy('number').execute()
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded'])
   })

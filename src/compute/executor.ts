@@ -70,7 +70,6 @@ export class Executor {
     this.#watcher = watch(this.#bell, (_event, name) => {
       if (name !== null) this.#rung(name)
     })
-    await this.#options.sandbox
     await this.#sweep()
     this.#timer = setInterval(() => void this.#guarded('sweep', () => this.#sweep()), sweepMs)
     this.pump()

@@ -46,7 +46,9 @@ export async function layOutFolder(folder: string, owner: { uid: number; gid: nu
   // A folder without a claim may be left from a control that died here; nothing ever ran in it.
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o711 })
-  for (const [name, mode] of [['private', 0o500], ['out', 0o700], ...(session ? [['session', 0o700] as const] : [])] as const) {
+  // The payload may not change what it is told; without root it has our uid, and the read-only mount says it instead.
+  const privateMode = owner === undefined ? 0o700 : 0o500
+  for (const [name, mode] of [['private', privateMode], ['out', 0o700], ...(session ? [['session', 0o700] as const] : [])] as const) {
     const path = join(folder, name)
     await mkdir(path, { mode })
     if (owner !== undefined) await chown(path, owner.uid, owner.gid)

@@ -12,12 +12,20 @@ control may die, be upgraded or be away for days. What it promises:
 and exits 0; it refuses (exit 3) while the shim is alive.
 """
 import errno
-import json
 import os
-import signal
 import stat
 import sys
 import time
+
+try:
+    # Half of the life of a short job is this file's imports: the modules `signal` and `json` take longer to load than
+    # everything else together, and are thin covers of these two.
+    import _json
+    import _signal as signal
+except ImportError:
+    import signal
+
+    _json = None
 
 BEAT_SECONDS = 2.0
 PROOF_SECONDS = 30.0
@@ -27,11 +35,49 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+class JsonReading:
+    """What the scanner of CPython asks for: json.JSONDecoder without its Python parts."""
+
+    strict = True
+    object_hook = object_pairs_hook = array_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+    memo = {}
+
+
+def from_json(text):
+    try:
+        return _json.make_scanner(JsonReading())(text, 0)[0]
+    except (AttributeError, TypeError):
+        import json
+
+        return json.loads(text)
+    except StopIteration:
+        raise ValueError("not JSON") from None
+
+
+def to_json(value):
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{%s}" % ",".join("%s:%s" % (to_json(name), to_json(item)) for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ",".join(to_json(item) for item in value)
+    if _json is not None:
+        return _json.encode_basestring_ascii(value)
+    import json
+
+    return json.dumps(value)
+
+
 def write_atomically(path, value, durable=False):
     temporary = "%s.%d.tmp" % (path, os.getpid())
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(handle, json.dumps(value).encode())
+        content = memoryview(to_json(value).encode())
+        while content:
+            content = content[os.write(handle, content):]
         if durable:
             os.fsync(handle)
     finally:
@@ -48,7 +94,7 @@ def write_atomically(path, value, durable=False):
 def read_json(path):
     try:
         with open(path, "rb") as handle:
-            return json.loads(handle.read())
+            return from_json(handle.read().decode())
     except (OSError, ValueError):
         return None
 
@@ -59,6 +105,13 @@ def read_text(path):
             return handle.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def signal_name_of(number):
+    for name in sorted(dir(signal)):
+        if name.startswith("SIG") and not name.startswith("SIG_") and getattr(signal, name) == number:
+            return {"SIGCLD": "SIGCHLD", "SIGIOT": "SIGABRT"}.get(name, name)
+    return "SIG%d" % number
 
 
 def failpoint(name):
@@ -132,19 +185,25 @@ def children_of(parents):
 
 
 def payload_pids(spec, roots):
-    """Every living process of the attempt: its cgroup, its mark in the environment, its pid namespaces, its tree."""
+    """Every living process of the attempt.
+
+    With cgroups these are their members: the payload enters before it becomes a program, and nobody leaves. Without:
+    what carries its mark in the environment, what descends from `roots`, and what shares a pid namespace with those.
+    """
+    if spec.get("cgroup"):
+        members = set()
+        for folder in cgroup_folders(spec):
+            members.update(int(line) for line in read_text(folder + "/cgroup.procs").split())
+        return {pid for pid in members if start_ticks(pid) is not None}
     pids = set()
-    for folder in cgroup_folders(spec):
-        pids.update(int(line) for line in read_text(folder + "/cgroup.procs").split())
-    if not spec.get("cgroup"):
-        mark = ("CYGNET_ATTEMPT=%s" % spec["attempt"]).encode()
-        for pid in all_pids():
-            try:
-                with open("/proc/%d/environ" % pid, "rb") as handle:
-                    if mark in handle.read().split(b"\0"):
-                        pids.add(pid)
-            except OSError:
-                pass
+    mark = ("CYGNET_ATTEMPT=%s" % spec["attempt"]).encode()
+    for pid in all_pids():
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as handle:
+                if mark in handle.read().split(b"\0"):
+                    pids.add(pid)
+        except OSError:
+            pass
     pids |= children_of(roots)
     ours = pid_namespace(os.getpid())
     spaces = {pid_namespace(pid) for pid in pids} - {ours, None}
@@ -566,9 +625,9 @@ def run(spec):
             exit_code = os.WEXITSTATUS(status)
             # bwrap and the relay report a payload's signal as 128 + number
             if spec["sandboxed"] and exit_code > 128 and exit_code - 128 in (4, 6, 7, 8, 9, 11, 15):
-                signal_name = signal.Signals(exit_code - 128).name
+                signal_name = signal_name_of(exit_code - 128)
         else:
-            signal_name = signal.Signals(os.WTERMSIG(status)).name
+            signal_name = signal_name_of(os.WTERMSIG(status))
     if state["reason"] is None:
         state["reason"] = "memory" if killed and (exit_code != 0) else "exited"
     if peak is None:

@@ -16,6 +16,8 @@ export interface Histogram {
 
 interface Frame {
   title: string
+  /** The title stands above already; it is then only told to those who cannot see. */
+  untitled?: boolean
   heightPx?: number
 }
 
@@ -53,14 +55,19 @@ function useInk(): { text: string; grid: string } {
   return ink[useComputedColorScheme('light')]
 }
 
-function axis(colours: { text: string; grid: string }, label: string | undefined, sizePx: number): uPlot.Axis {
+/** Room for the longest number of the axis. */
+function widthOf(_plot: uPlot, values: string[] | null): number {
+  return 14 + Math.max(...(values ?? []).map((text) => text.length), 2) * 6.6
+}
+
+function axis(colours: { text: string; grid: string }, label: string | undefined, size: uPlot.Axis.Size): uPlot.Axis {
   return {
     stroke: colours.text,
     grid: { stroke: colours.grid, width: 1 },
     ticks: { stroke: colours.grid, width: 1, size: 4 },
     font: '11px system-ui, sans-serif',
     labelFont: '11px system-ui, sans-serif',
-    size: sizePx,
+    size,
     gap: 3,
     ...(label === undefined ? {} : { label, labelSize: 16, labelGap: 0 }),
   }
@@ -82,7 +89,7 @@ export function HistogramPlot(props: Frame & { of: Histogram; xLabel: string; co
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { time: false, range: () => [low, high] }, y: { range: (_, __, top) => [0, Math.max(top, 1) * 1.08] } },
-      axes: [axis(colours, props.xLabel, 40), { ...axis(colours, undefined, 38), values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? formatCount(tick) : '')) }],
+      axes: [{ ...axis(colours, props.xLabel, 22), values: (_, ticks) => ticks.map(tickText) }, { ...axis(colours, undefined, widthOf), values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? formatCount(tick) : '')) }],
       series: [{}, { stroke: colour, fill: `${colour}40`, width: 1.25, points: { show: false }, paths: uPlot.paths.stepped?.({ align: 1 }) ?? (() => null) }],
     }),
     [edges, heights],
@@ -91,7 +98,7 @@ export function HistogramPlot(props: Frame & { of: Histogram; xLabel: string; co
   if (counts.every((count) => count === 0)) return <p className="cy-quiet">{t('plot.none')}</p>
   return (
     <figure className="cy-plot">
-      <figcaption>{props.title}</figcaption>
+      <figcaption className={props.untitled === true ? 'cy-visually-hidden' : undefined}>{props.title}</figcaption>
       <div ref={host} role="img" aria-label={props.title} />
       <PlotTable
         heads={[`${props.xLabel} ${t('plot.from')}`, t('plot.to'), t('plot.count')]}
@@ -128,8 +135,8 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
         y: { range: (_, bottom, top) => roundedRange(bottom, top, props.yFromZero === true) },
       },
       axes: [
-        { ...axis(colours, props.xLabel, 40), ...(xIsTime ? {} : { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] }) },
-        { ...axis(colours, undefined, 46), values: (_, ticks) => ticks.map((tick) => significant(tick, 3)) },
+        { ...axis(colours, props.xLabel, 22), ...(xIsTime ? {} : { values: (_: uPlot, ticks: number[]) => ticks.map(tickText), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] }) },
+        { ...axis(colours, undefined, widthOf), values: (_, ticks) => ticks.map(tickText) },
       ],
       series: [
         {},
@@ -160,7 +167,7 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
   if (x.length === 0) return <p className="cy-quiet">{t('plot.none')}</p>
   return (
     <figure className="cy-plot">
-      <figcaption>{props.title}</figcaption>
+      <figcaption className={props.untitled === true ? 'cy-visually-hidden' : undefined}>{props.title}</figcaption>
       <div ref={host} role="img" aria-label={props.title} className={props.onPick === undefined ? undefined : 'cy-pickable'} />
       <PlotTable
         heads={[props.xLabel, ...props.lines.map((line) => line.label)]}
@@ -171,6 +178,11 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
       />
     </figure>
   )
+}
+
+/** A tick as short as it can be: 0.5, 200, 12 000. */
+function tickText(tick: number): string {
+  return Number.isInteger(tick) && Math.abs(tick) < 1e7 ? formatCount(tick) : String(Number(tick.toPrecision(4)))
 }
 
 function roundedRange(bottom: number, top: number, fromZero: boolean): [number, number] {

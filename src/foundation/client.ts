@@ -17,6 +17,10 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Continue a stream of events after this id. */
   lastEventId?: string
+  /** Bytes to send instead of a JSON body; a stream is sent as it comes. */
+  bytes?: NonNullable<RequestInit['body']>
+  /** For this request only, e.g. Range. */
+  headers?: Record<string, string>
 }
 
 type ClientAnswer<AnyRoute extends Route> = AnyRoute extends { readonly stream: 'events' }
@@ -82,7 +86,7 @@ function address(route: Route, { params = {}, query = {} }: Call, baseUrl: strin
 
 async function send(route: Route, given: Call, options: CallOptions, settings: ClientSettings): Promise<Response> {
   const own = typeof settings.headers === 'function' ? await settings.headers() : settings.headers
-  const headers: Record<string, string> = { accept: 'application/json', ...own }
+  const headers: Record<string, string> = { accept: 'application/json', ...own, ...options.headers }
   if (route.stream === 'events') headers.accept = 'text/event-stream'
   if (route.stream === 'bytes') headers.accept = '*/*'
   if (options.lastEventId !== undefined) headers['last-event-id'] = options.lastEventId
@@ -91,6 +95,10 @@ async function send(route: Route, given: Call, options: CallOptions, settings: C
   if (route.body !== undefined && given.body !== undefined) {
     headers['content-type'] = 'application/json'
     init.body = JSON.stringify(given.body)
+  }
+  if (options.bytes !== undefined) {
+    headers['content-type'] = 'application/octet-stream'
+    Object.assign(init, { body: options.bytes, duplex: 'half' })
   }
   const { fetch: ask = fetch, baseUrl } = settings
   const response = await ask(address(route, given, baseUrl), init).catch((cause: unknown) => {

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { migrate, openDatabase, transact, type AnyKysely, type OpenedDatabase } from './database.ts'
 import { appendFact, openFacts, type Fact } from './facts.ts'
 import { silentLogger } from './log.ts'
-import { forEachDatabase, temporaryDirectory } from './testing.ts'
+import { forEachDatabase, rounds, temporaryDirectory } from './testing.ts'
 import { fakeClock, systemClock } from './time.ts'
 
 const effects = {
@@ -167,7 +167,7 @@ test('whatever handlers do and wherever a follower is stopped, each effect is th
         expect(await effectsOf(database)).toEqual(expected)
       },
     ),
-    { numRuns: 40 },
+    { numRuns: rounds(40) },
   )
 })
 

@@ -1,6 +1,6 @@
 /** Files that are either wholly there or not there, also after a power cut. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, statfs, chmod } from 'node:fs/promises'
+import { mkdir, open, readFile, realpath, rename, rm, statfs, chmod } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { z } from 'zod'
 import { foundationFaults } from './errors.ts'
@@ -89,14 +89,27 @@ const networkFileSystems: Record<number, string> = {
   0x19830326: 'beegfs',
   0x7461636f: 'ocfs2',
   0x01161970: 'gfs2',
-  0x65735546: 'fuse',
 }
 
-/**
- * The kind of network file system that holds `path` ('nfs', 'cifs', ...), or `undefined` for a local disk. FUSE counts
- * as a network file system: what is behind it cannot be known, and locks through it rarely hold.
- */
+const fuse = 0x65735546
+const remoteFuse = /ssh|s3|rclone|gluster|ceph|gcs|dav|cvmfs|juice|moose|eos|nfs|smb|cifs|grpc/
+
+/** The kind of network file system that holds `path` ('nfs', 'fuse.sshfs', ...), or `undefined` for a local disk. */
 export async function networkFileSystemOf(path: string): Promise<string | undefined> {
   const { type } = await statfs(path)
-  return networkFileSystems[type >>> 0]
+  if (type >>> 0 !== fuse) return networkFileSystems[type >>> 0]
+  const kind = await fileSystemNameOf(path)
+  return remoteFuse.test(kind) ? kind : undefined
+}
+
+/** What the mount table calls the file system of `path`: behind FUSE there are local and remote ones. */
+async function fileSystemNameOf(path: string): Promise<string> {
+  const real = await realpath(path)
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).trim().split('\n')
+  const holding = mounts
+    .map((line) => line.split(' '))
+    .map((fields) => ({ point: fields[4]!, kind: fields[fields.indexOf('-') + 1]! }))
+    .filter(({ point }) => point === '/' || real === point || real.startsWith(`${point}/`))
+    .toSorted((one, other) => other.point.length - one.point.length)
+  return holding[0]?.kind ?? 'fuse'
 }

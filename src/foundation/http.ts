@@ -2,7 +2,7 @@
  * The server's side of a contract: input checked, permission asked before the handler, answers checked, errors
  * rendered as problem+json, events and bytes streamed.
  */
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { fastify, LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import type { z } from 'zod'
 import { sendEvents } from './adapters/send-events.ts'
@@ -75,8 +75,7 @@ export interface AppOptions {
 export function createApp({ log, bodyLimitBytes = 4 * 1024 * 1024 }: AppOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
-    requestIdLogLabel: 'requestId',
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: (request) => incomingId(request.headers['x-request-id']) ?? uuid7(),
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: true,

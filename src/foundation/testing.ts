@@ -91,3 +91,8 @@ export function testOnDomainData(name: string, run: (dataPath: string) => Promis
   if (path === undefined) test.skip(`${name} [skipped: no domain data; set CYGNET_TEST_DATA]`, () => {})
   else test(name, async () => await run(path))
 }
+
+/** How often a test repeats itself: `usual`, or many times more under './cygnet test --long ROOM'. */
+export function rounds(usual: number, long = usual * 25): number {
+  return process.env.CYGNET_LONG ? long : usual
+}

@@ -68,7 +68,12 @@ export async function createAccessKey(
   }
   await trx.insertInto('identity_access_key').values(row).execute()
   const detail = { subjectId: owner.id, label: row.label, limits, actor: request.actor }
-  await room.audit(trx, origin, { action: 'access-key-created', target: accessKeyId, experiment: owner.experiment ?? undefined, detail })
+  await room.audit(trx, origin, {
+    action: 'access-key-created',
+    target: accessKeyId,
+    experiment: owner.experiment ?? undefined,
+    detail,
+  })
   await room.changed(trx, owner.id, 'access-key-created')
   return { ...accessKeyOf(row, owner.name), secretAccessKey }
 }
@@ -94,7 +99,10 @@ export async function listAccessKeys(
 }
 
 /** Row of a key that is not revoked. @throws Fault identity.no_such_access_key */
-export async function requireAccessKey(room: Room, accessKeyId: string): Promise<IdentityTables['identity_access_key']> {
+export async function requireAccessKey(
+  room: Room,
+  accessKeyId: string,
+): Promise<IdentityTables['identity_access_key']> {
   const row = await room.kysely
     .selectFrom('identity_access_key')
     .selectAll()
@@ -105,12 +113,22 @@ export async function requireAccessKey(room: Room, accessKeyId: string): Promise
   return row
 }
 
-export async function revokeAccessKey(room: Room, trx: IdentityTransaction, accessKeyId: string, origin: Origin): Promise<void> {
+export async function revokeAccessKey(
+  room: Room,
+  trx: IdentityTransaction,
+  accessKeyId: string,
+  origin: Origin,
+): Promise<void> {
   await revokeWhere(room, trx, { accessKeyId }, origin)
 }
 
 /** Ends all keys of a session or job, idempotently. */
-export async function revokeAccessKeysOfActor(room: Room, trx: IdentityTransaction, actorId: string, origin: Origin): Promise<void> {
+export async function revokeAccessKeysOfActor(
+  room: Room,
+  trx: IdentityTransaction,
+  actorId: string,
+  origin: Origin,
+): Promise<void> {
   await revokeWhere(room, trx, { actorId }, origin)
 }
 
@@ -190,7 +208,14 @@ export async function registerClient(
   await room.audit(trx, origin, { action: 'client-registered', target: id, experiment, detail: { name } })
   const request = { subjectId: id, label: 'DAQ', limits: daqLimits(experiment) }
   const accessKey = await createAccessKey(room, trx, request, origin)
-  const client: Client = { id, name, experiment, state: 'active', createdAtMs: nowMs, accessKeyIds: [accessKey.accessKeyId] }
+  const client: Client = {
+    id,
+    name,
+    experiment,
+    state: 'active',
+    createdAtMs: nowMs,
+    accessKeyIds: [accessKey.accessKeyId],
+  }
   return { client, accessKey }
 }
 
@@ -213,7 +238,11 @@ export async function listClients(
       : await room.kysely
           .selectFrom('identity_access_key')
           .select(['access_key_id', 'subject_id'])
-          .where('subject_id', 'in', rows.map((row) => row.id))
+          .where(
+            'subject_id',
+            'in',
+            rows.map((row) => row.id),
+          )
           .where('revoked_at_ms', 'is', null)
           .execute()
   const items = rows.slice(0, limit).map((row) => ({
@@ -227,13 +256,23 @@ export async function listClients(
   return { items, nextCursor: rows.length > limit ? items.at(-1)!.name : null }
 }
 
-export async function revokeClient(room: Room, trx: IdentityTransaction, clientId: string, origin: Origin): Promise<void> {
+export async function revokeClient(
+  room: Room,
+  trx: IdentityTransaction,
+  clientId: string,
+  origin: Origin,
+): Promise<void> {
   const client = await requireSubject(trx, clientId, 'client')
   await trx.updateTable('identity_subject').set({ state: 'suspended' }).where('id', '=', clientId).execute()
   await revokeWhere(room, trx, { subjectId: clientId }, origin)
   await bumpEpoch(room, trx, clientId, 'suspended')
   const experiment = client.experiment ?? undefined
-  await room.audit(trx, origin, { action: 'client-revoked', target: clientId, experiment, detail: { name: client.display_name } })
+  await room.audit(trx, origin, {
+    action: 'client-revoked',
+    target: clientId,
+    experiment,
+    detail: { name: client.display_name },
+  })
 }
 
 async function requireOwner(

@@ -19,7 +19,15 @@ const issuer = `${audience}/oidc`
 async function fixture() {
   const { path } = await temporaryDirectory()
   const signer = await openSigner({ secretsDirectory: join(path, 'secrets'), issuer, clock })
-  const person = { id: 'p1', kind: 'person', name: 'anna', displayName: 'Anna', state: 'active', epoch: 3, siteAdmin: true } as const
+  const person = {
+    id: 'p1',
+    kind: 'person',
+    name: 'anna',
+    displayName: 'Anna',
+    state: 'active',
+    epoch: 3,
+    siteAdmin: true,
+  } as const
   const snapshot: IdentitySnapshot = {
     issuer,
     audience,
@@ -32,23 +40,40 @@ async function fixture() {
     },
     accessKeys: {
       CYGC1: {
-        secret: 's', subjectId: 'c1', actor: null, expiresAtMs: clock.nowMs() + 3_600_000,
+        secret: 's',
+        subjectId: 'c1',
+        actor: null,
+        expiresAtMs: clock.nowMs() + 3_600_000,
         limits: { actions: ['data.create', 'daq.write'], prefix: 'cygno-raw/', experiment: 'cygno' },
       },
       CYGP1: { secret: 's', subjectId: 'p1', actor: null, expiresAtMs: null, limits: {} },
-      CYGS1: { secret: 's', subjectId: 'p1', actor: { kind: 'session', id: 's1' }, expiresAtMs: null, limits: { actions: ['data.read'] } },
+      CYGS1: {
+        secret: 's',
+        subjectId: 'p1',
+        actor: { kind: 'session', id: 's1' },
+        expiresAtMs: null,
+        limits: { actions: ['data.read'] },
+      },
     },
   }
   const good = {
-    aud: audience, sub: 'p1', client_id: 'cli', jti: 'j1', scope: 'api', epoch: 3, 'wlcg.ver': '1.0',
-    cygnet: { kind: 'person' }, lifetimeMs: 3_600_000,
+    aud: audience,
+    sub: 'p1',
+    client_id: 'cli',
+    jti: 'j1',
+    scope: 'api',
+    epoch: 3,
+    'wlcg.ver': '1.0',
+    cygnet: { kind: 'person' },
+    lifetimeMs: 3_600_000,
   }
   return { signer, snapshot, good, verify: (token: string) => verifyAccessTokenWith(snapshot, token, clock.nowMs()) }
 }
 
 type Fixture = Awaited<ReturnType<typeof fixture>>
 
-const encode = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 const decode = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
 /** A token whose signature is right whatever it says: what a bug above the signer, or a stolen key, could make. */
@@ -71,14 +96,27 @@ function stolenKey(signer: Fixture['signer']) {
 
 const header = { alg: 'ES256', typ: 'at+jwt', kid: 'stolen' }
 const claims = {
-  aud: audience, iss: issuer, sub: 'p1', client_id: 'cli', jti: 'j1', scope: 'api', epoch: 3, 'wlcg.ver': '1.0',
-  cygnet: { kind: 'person' }, iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 3600,
+  aud: audience,
+  iss: issuer,
+  sub: 'p1',
+  client_id: 'cli',
+  jti: 'j1',
+  scope: 'api',
+  epoch: 3,
+  'wlcg.ver': '1.0',
+  cygnet: { kind: 'person' },
+  iat: nowSeconds,
+  nbf: nowSeconds,
+  exp: nowSeconds + 3600,
 }
-const without = (name: keyof typeof claims) => Object.fromEntries(Object.entries(claims).filter(([claim]) => claim !== name))
+const without = (name: keyof typeof claims) =>
+  Object.fromEntries(Object.entries(claims).filter(([claim]) => claim !== name))
 
 const badTokens: Record<string, (fixture: Fixture) => string> = {
-  'algorithm none': (f) => `${encode({ alg: 'none', typ: 'at+jwt' })}.${f.signer.token(f.good, 'at+jwt').split('.')[1]}.`,
-  'algorithm nOnE': (f) => `${encode({ ...header, alg: 'nOnE' })}.${encode(claims)}.${f.signer.token(f.good, 'at+jwt').split('.')[2]}`,
+  'algorithm none': (f) =>
+    `${encode({ alg: 'none', typ: 'at+jwt' })}.${f.signer.token(f.good, 'at+jwt').split('.')[1]}.`,
+  'algorithm nOnE': (f) =>
+    `${encode({ ...header, alg: 'nOnE' })}.${encode(claims)}.${f.signer.token(f.good, 'at+jwt').split('.')[2]}`,
   'HS256 keyed with the public key': (f) => {
     const input = `${encode({ ...header, alg: 'HS256' })}.${encode(claims)}`
     const key = f.signer.publicKey().export({ format: 'pem', type: 'spki' })
@@ -96,7 +134,7 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
   'x5u in the header': (f) => forge(f, { ...header, x5u: 'https://evil.example/cert' }, claims),
   'unknown crit': (f) => forge(f, { ...header, crit: ['x'], x: 1 }, claims),
   'b64 false': (f) => forge(f, { ...header, crit: ['b64'], b64: false }, claims),
-  'zip': (f) => forge(f, { ...header, zip: 'DEF' }, claims),
+  zip: (f) => forge(f, { ...header, zip: 'DEF' }, claims),
   'a header of 1 MB': (f) => forge(f, { ...header, filler: 'x'.repeat(1_000_000) }, claims),
   'other issuer': (f) => forge(f, header, { ...claims, iss: 'https://evil.example' }),
   'issuer with a slash more': (f) => forge(f, header, { ...claims, iss: `${issuer}/` }),
@@ -104,7 +142,7 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
   'other audience': (f) => forge(f, header, { ...claims, aud: 'https://s3.example' }),
   'any audience': (f) => forge(f, header, { ...claims, aud: 'https://wlcg.cern.ch/jwt/v1/any' }),
   'our audience among others': (f) => forge(f, header, { ...claims, aud: [audience, 'https://other.example'] }),
-  'expired': (f) => forge(f, header, { ...claims, exp: nowSeconds }),
+  expired: (f) => forge(f, header, { ...claims, exp: nowSeconds }),
   'no end': (f) => forge(f, header, without('exp')),
   'end in ten years': (f) => forge(f, header, { ...claims, exp: nowSeconds + 315_360_000 }),
   'end 1e308': (f) => forge(f, header, JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e308')),
@@ -132,12 +170,16 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
   'a person as a machine': (f) => forge(f, header, { ...claims, cygnet: { kind: 'client', accessKeyId: 'CYGP1' } }),
   "somebody else's key": (f) => forge(f, header, { ...claims, cygnet: { kind: 'person', accessKeyId: 'CYGC1' } }),
   'a revoked key': (f) => forge(f, header, { ...claims, cygnet: { kind: 'person', accessKeyId: 'CYGGONE' } }),
-  "a session's key as the person's": (f) => forge(f, header, { ...claims, cygnet: { kind: 'person', accessKeyId: 'CYGS1' } }),
-  'a session with everything': (f) => forge(f, header, { ...claims, cygnet: { kind: 'session' }, act: { sub: 'session:s1' } }),
+  "a session's key as the person's": (f) =>
+    forge(f, header, { ...claims, cygnet: { kind: 'person', accessKeyId: 'CYGS1' } }),
+  'a session with everything': (f) =>
+    forge(f, header, { ...claims, cygnet: { kind: 'session' }, act: { sub: 'session:s1' } }),
   'a session without actor': (f) => forge(f, header, { ...claims, scope: 'data.read', cygnet: { kind: 'session' } }),
-  'a session as a job': (f) => forge(f, header, { ...claims, scope: 'data.read', cygnet: { kind: 'session' }, act: { sub: 'job:j1' } }),
+  'a session as a job': (f) =>
+    forge(f, header, { ...claims, scope: 'data.read', cygnet: { kind: 'session' }, act: { sub: 'job:j1' } }),
   'a person with an actor': (f) => forge(f, header, { ...claims, act: { sub: 'session:s1' } }),
-  'an actor of an actor': (f) => forge(f, header, { ...claims, cygnet: { kind: 'session' }, act: { sub: 'session:s1', act: { sub: 'job:j' } } }),
+  'an actor of an actor': (f) =>
+    forge(f, header, { ...claims, cygnet: { kind: 'session' }, act: { sub: 'session:s1', act: { sub: 'job:j' } } }),
   'unknown kind': (f) => forge(f, header, { ...claims, cygnet: { kind: 'admin' } }),
   'duplicate members': (f) => forge(f, header, JSON.stringify(claims).replace('"sub":"p1"', '"sub":"p2","sub":"p1"')),
   '__proto__ member': (f) => forge(f, header, JSON.stringify(claims).replace('{', '{"__proto__":{"x":1},')),
@@ -146,7 +188,7 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
   'claims that are no JSON': (f) => forge(f, header, 'hello'),
   'trailing newline': (f) => `${f.signer.token(f.good, 'at+jwt')}\n`,
   'trailing blank': (f) => `${f.signer.token(f.good, 'at+jwt')} `,
-  'padding': (f) => `${f.signer.token(f.good, 'at+jwt')}==`,
+  padding: (f) => `${f.signer.token(f.good, 'at+jwt')}==`,
   'another spelling of the last character': (f) => {
     const token = f.signer.token(f.good, 'at+jwt')
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -155,7 +197,7 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
   'signature stripped': (f) => f.signer.token(f.good, 'at+jwt').split('.').slice(0, 2).join('.') + '.',
   'two parts': (f) => f.signer.token(f.good, 'at+jwt').split('.').slice(0, 2).join('.'),
   'four parts': (f) => `${f.signer.token(f.good, 'at+jwt')}.x`,
-  'empty': () => '',
+  empty: () => '',
   'claims changed after signing': (f) => {
     const [head, body, signature] = f.signer.token(f.good, 'at+jwt').split('.')
     return `${head}.${encode({ ...decode(body!), sub: 'p2' })}.${signature}`
@@ -170,7 +212,10 @@ describe('a token that is not wholly right is refused', () => {
   test.each(Object.keys(badTokens))('%s', async (name) => {
     const all = await fixture()
     const token = badTokens[name]!(all)
-    const error = await all.verify(token).then(() => undefined, (caught: unknown) => caught)
+    const error = await all.verify(token).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    )
     expect(error).toBeInstanceOf(Fault)
     expect((error as Fault).code).toBe('identity.invalid_token')
     expect(JSON.stringify((error as Fault).detail)).not.toContain('signature')
@@ -211,7 +256,9 @@ describe('a good token', () => {
     const read = await verify(signer.token({ ...good, scope: 'data.read' }, 'at+jwt'))
     expect(read.subject.limits).toEqual({ actions: ['data.read'] })
     const none = await verify(signer.token({ ...good, scope: '' }, 'at+jwt'))
-    expect(actions.some((action) => decide(none.subject, action, { experiment: 'cygno', bucket: 'cygno-work' }).allow)).toBe(false)
+    expect(
+      actions.some((action) => decide(none.subject, action, { experiment: 'cygno', bucket: 'cygno-work' }).allow),
+    ).toBe(false)
   })
 
   test('of a session has no site rights and only its experiment', async () => {
@@ -230,7 +277,9 @@ describe('a good token', () => {
     const cygnet = { kind: 'client', accessKeyId: 'CYGC1' }
     const token = signer.token({ ...good, sub: 'c1', scope: 'data.create daq.write', cygnet }, 'at+jwt')
     expect((await verify(token)).subject.limits).toEqual({
-      actions: ['data.create', 'daq.write'], prefix: 'cygno-raw/', experiment: 'cygno',
+      actions: ['data.create', 'daq.write'],
+      prefix: 'cygno-raw/',
+      experiment: 'cygno',
     })
     delete snapshot.accessKeys.CYGC1
     await expect(verify(token)).rejects.toMatchObject({ code: 'identity.invalid_token' })

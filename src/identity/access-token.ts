@@ -95,15 +95,23 @@ function livingSubject(claims: Claims, snapshot: IdentitySnapshot, nowMs: number
   const scope = scopeOf(claims.scope)
   if (accessKeyId !== undefined) {
     const key = subjectOfAccessKey(snapshot, accessKeyId, nowMs)
-    if (key === undefined || key.subject.id !== owner.id || key.subject.kind !== kind) throw refuse('access key revoked')
+    if (key === undefined || key.subject.id !== owner.id || key.subject.kind !== kind)
+      throw refuse('access key revoked')
     const { limits } = key.subject
-    return { ...key.subject, limits: { ...limits, actions: (limits?.actions ?? []).filter((action) => scope.has(action)) } }
+    return {
+      ...key.subject,
+      limits: { ...limits, actions: (limits?.actions ?? []).filter((action) => scope.has(action)) },
+    }
   }
   if (kind === 'session' || kind === 'job') {
     const [actorKind, ...actorId] = claims.act?.sub.split(':') ?? []
     if (actorKind !== kind || scope.has('api')) throw refuse('not a token for a session or job')
     const named = actions.filter((action) => scope.has(action))
-    return actingSubject(owner, { kind, id: actorId.join(':') }, { actions: named, ...(experiment === undefined ? {} : { experiment }) })
+    return actingSubject(
+      owner,
+      { kind, id: actorId.join(':') },
+      { actions: named, ...(experiment === undefined ? {} : { experiment }) },
+    )
   }
   if (claims.act !== undefined || kind === 'client') throw refuse('not a token of this account')
   if (scope.has('api')) return subjectOf(owner)

@@ -90,9 +90,14 @@ export async function listAudit(
   kysely: IdentityKysely,
   { experiment, about, limit, cursor }: AuditFilter,
 ): Promise<{ items: z.infer<typeof auditEntrySchema>[]; nextCursor: string | null }> {
-  let query = kysely.selectFrom('identity_audit').selectAll().orderBy('id', 'desc').limit(limit + 1)
+  let query = kysely
+    .selectFrom('identity_audit')
+    .selectAll()
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
   if (experiment !== undefined) query = query.where('experiment', '=', experiment)
-  if (about !== undefined) query = query.where((row) => row.or([row('actor_id', '=', about), row('target', '=', about)]))
+  if (about !== undefined)
+    query = query.where((row) => row.or([row('actor_id', '=', about), row('target', '=', about)]))
   if (cursor !== undefined) query = query.where('id', '<', cursor)
   const rows = await query.execute()
   const items = rows.slice(0, limit).map((row) => ({

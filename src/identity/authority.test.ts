@@ -8,7 +8,18 @@ import { subjectOf } from './snapshot.ts'
 import { personRoles } from './subject.ts'
 import { adminBrowser, personBrowser, startIdentity, type Browser } from './testing.ts'
 
-const callers = ['anonymous', 'guest', 'member', 'operator', 'manager', 'exp-admin', 'site-admin', 'client', 'key', 'session'] as const
+const callers = [
+  'anonymous',
+  'guest',
+  'member',
+  'operator',
+  'manager',
+  'exp-admin',
+  'site-admin',
+  'client',
+  'key',
+  'session',
+] as const
 type CallerName = (typeof callers)[number]
 
 const people: CallerName[] = ['guest', 'member', 'operator', 'manager', 'exp-admin', 'site-admin']
@@ -16,7 +27,12 @@ const everybody: CallerName[] = [...callers]
 const signedIn = callers.filter((name) => name !== 'anonymous')
 const admins: CallerName[] = ['exp-admin', 'site-admin']
 
-type Sample = { may: readonly CallerName[]; params?: Record<string, string>; query?: Record<string, string>; body?: unknown }
+type Sample = {
+  may: readonly CallerName[]
+  params?: Record<string, string>
+  query?: Record<string, string>
+  body?: unknown
+}
 
 /** `may`: not answered with 401 or 403. What then happens (404 for made-up ids, 410, 422) is not the matter here. */
 const table: Record<keyof (typeof identityContract)['routes'], Sample> = {
@@ -72,13 +88,21 @@ forEachDatabase('who may call what', (open) => {
       }
     }
     await signIn['site-admin']!()
-    const head = Object.values(test.identity.snapshotPart().subjects).find(({ name }) => name === 'expadmin')!
+    const roles = [{ experiment: 'cygno', role: 'exp-admin' as const }]
+    const head = await test.identity.createPerson({ name: 'hugo', displayName: 'Hugo', siteAdmin: false, roles })
     const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
     const tokenOf = async ({ accessKeyId, secretAccessKey }: { accessKeyId: string; secretAccessKey: string }) =>
       bearer((await test.withToken().token({ body: { accessKeyId, secretAccessKey } })).accessToken)
-    headersOf.client = await tokenOf((await test.identity.registerClient({ experiment: 'cygno', name: 'daq' })).accessKey)
+    headersOf.client = await tokenOf(
+      (await test.identity.registerClient({ experiment: 'cygno', name: 'daq' })).accessKey,
+    )
     headersOf.key = await tokenOf(await test.identity.createAccessKey({ subjectId: head.id }))
-    const minted = { subjectId: head.id, kind: 'session', actions: ['data.read', 'jobs.cancel'], lifetimeMs: 60_000 } as const
+    const minted = {
+      subjectId: head.id,
+      kind: 'session',
+      actions: ['data.read', 'jobs.cancel'],
+      lifetimeMs: 60_000,
+    } as const
     headersOf.session = bearer(test.identity.mintToken(minted).token)
 
     const wrong: string[] = []
@@ -92,9 +116,11 @@ forEachDatabase('who may call what', (open) => {
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         })
         const refused = response.status === 401 || response.status === 403
-        if (refused === may.includes(caller)) wrong.push(`${name} by ${caller}: ${response.status} ${await response.text()}`)
+        if (refused === may.includes(caller))
+          wrong.push(`${name} by ${caller}: ${response.status} ${await response.text()}`)
         if (response.status >= 500) wrong.push(`${name} by ${caller}: ${response.status}`)
-        if (refused && (response.status === 401) !== (caller === 'anonymous')) wrong.push(`${name} by ${caller}: ${response.status}`)
+        if (refused && (response.status === 401) !== (caller === 'anonymous'))
+          wrong.push(`${name} by ${caller}: ${response.status}`)
       }
     }
     expect(wrong).toEqual([])
@@ -105,7 +131,8 @@ forEachDatabase('who may call what', (open) => {
     const { id } = await personBrowser(test, 'mike', [{ experiment: 'cygno', role: 'member' }])
     const subject = subjectOf(test.identity.snapshotPart().subjects[id]!)
     const caller = { id, kind: 'person', name: 'mike', subject } as const
-    const ask = (action: string, about?: Record<string, string>) => () => test.identity.gate.require(caller, action, 'cygno', about)
+    const ask = (action: string, about?: Record<string, string>) => () =>
+      test.identity.gate.require(caller, action, 'cygno', about)
     expect(ask('jobs.cancel', { ownerId: id })).not.toThrow()
     expect(ask('jobs.cancel', { ownerId: 'other' })).toThrow('You may not jobs.cancel in cygno.')
     expect(ask('data.modify', { bucket: 'cygno-work' })).not.toThrow()

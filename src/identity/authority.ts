@@ -13,7 +13,9 @@ import type { IdentityTransaction } from './tables.ts'
 export function requirePersonInBrowser(caller: Caller): Extract<Credential, { by: 'browser-session' }> {
   const credential = credentialOf(caller)
   if (credential.by === 'browser-session') return credential
-  throw identityFaults.browserOnly('This can only be done in the browser.', { hint: 'Open the platform and sign in there.' })
+  throw identityFaults.browserOnly('This can only be done in the browser.', {
+    hint: 'Open the platform and sign in there.',
+  })
 }
 
 /** A person with all his rights: not an access key's token, not a session, not a job. */
@@ -50,7 +52,10 @@ export async function mayManageKey(room: Room, caller: Caller, accessKeyId: stri
     .where('id', '=', key.subject_id)
     .executeTakeFirst()
   // A stranger learns nothing: somebody else's key looks like none.
-  if (owner?.kind !== 'client' || !decide(subject, 'experiment.admin', { experiment: owner.experiment ?? undefined }).allow) {
+  if (
+    owner?.kind !== 'client' ||
+    !decide(subject, 'experiment.admin', { experiment: owner.experiment ?? undefined }).allow
+  ) {
     throw identityFaults.noSuchAccessKey('There is no such access key, or it is already revoked.')
   }
 }
@@ -69,10 +74,13 @@ export async function requireGrantable(
     .where('subject_id', '=', personId)
     .where('experiment', '=', experiment)
     .execute()
-  const beyond = [...held.map((row) => row.role), ...(role === null ? [] : [role])].find((name) => !grantable.includes(name))
+  const beyond = [...held.map((row) => row.role), ...(role === null ? [] : [role])].find(
+    (name) => !grantable.includes(name),
+  )
   if (beyond === undefined) return
   throw identityFaults.beyondCeiling(`You may not give or take the role ${beyond} in ${experiment}.`, {
-    hint: grantable.length === 0 ? 'Ask a manager of the experiment.' : `You may give and take: ${grantable.join(', ')}.`,
+    hint:
+      grantable.length === 0 ? 'Ask a manager of the experiment.' : `You may give and take: ${grantable.join(', ')}.`,
   })
 }
 

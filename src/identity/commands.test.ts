@@ -80,7 +80,12 @@ forEachDatabase('commands', (open) => {
     const old = (await file.read())!
     await file.write({ ...old, expiresAtMs: Date.now() })
     const answers = await Promise.all([1, 2, 3, 4].map(() => run('whoami', '--json')))
-    expect(answers.map(({ out }) => (JSON.parse(out) as { name: string }).name)).toEqual(['admin', 'admin', 'admin', 'admin'])
+    expect(answers.map(({ out }) => (JSON.parse(out) as { name: string }).name)).toEqual([
+      'admin',
+      'admin',
+      'admin',
+      'admin',
+    ])
     const renewed = (await file.read())!
     expect(renewed.refreshToken).not.toBe(old.refreshToken)
     expect(renewed.expiresAtMs).toBeGreaterThan(Date.now() + 3_000_000)
@@ -96,24 +101,36 @@ forEachDatabase('commands', (open) => {
     expect(mine.out).toMatch(/^ACCESSKEYID +SECRETACCESSKEY\nCYG[A-Z2-7]{17} +[\w-]{40}\n$/)
     expect(mine.talk).toContain('aws configure set endpoint_url http://127.0.0.1:8411 --profile cygnet')
     expect(mine.talk).toContain('rclone config create cygnet s3')
-    const daq = JSON.parse((await run('credentials', 'create', '--client', 'daq', '--experiment', 'demo', '--json')).out) as { accessKeyId: string; limits: object }
+    const daq = JSON.parse(
+      (await run('credentials', 'create', '--client', 'daq', '--experiment', 'demo', '--json')).out,
+    ) as { accessKeyId: string; limits: object }
     expect(daq.limits).toEqual({ actions: ['data.create', 'daq.write'], prefix: 'demo-raw/', experiment: 'demo' })
-    const second = JSON.parse((await run('credentials', 'create', '--client', 'daq', '--experiment', 'demo', '--json')).out) as { limits: object }
+    const second = JSON.parse(
+      (await run('credentials', 'create', '--client', 'daq', '--experiment', 'demo', '--json')).out,
+    ) as { limits: object }
     expect(second.limits).toEqual(daq.limits)
-    const listed = JSON.parse((await run('credentials', 'list', '--client', 'daq', '--experiment', 'demo', '--json')).out) as unknown[]
+    const listed = JSON.parse(
+      (await run('credentials', 'list', '--client', 'daq', '--experiment', 'demo', '--json')).out,
+    ) as unknown[]
     expect(listed).toHaveLength(2)
     await run('credentials', 'revoke', daq.accessKeyId)
     expect(test.identity.snapshotPart().accessKeys[daq.accessKeyId]).toBeUndefined()
     expect((await run('credentials', 'list')).out).toContain('laptop')
-    await expect(run('credentials', 'create', '--client', 'daq')).rejects.toMatchObject({ hint: 'Say which one: --experiment NAME.' })
-    await expect(run('credentials', 'list', '--client', 'none', '--experiment', 'demo')).rejects.toMatchObject({ status: 404 })
+    await expect(run('credentials', 'create', '--client', 'daq')).rejects.toMatchObject({
+      hint: 'Say which one: --experiment NAME.',
+    })
+    await expect(run('credentials', 'list', '--client', 'none', '--experiment', 'demo')).rejects.toMatchObject({
+      status: 404,
+    })
   })
 
   test('secrets go nowhere in clear: plain http to another machine is refused', async () => {
     const test = await startIdentity(open)
     const { run } = await shell(test)
     for (const server of ['http://cygnet.example', 'ftp://127.0.0.1', 'nonsense', 'http://127.0.0.1.evil.example']) {
-      await expect(run('login', '--server', server, '--code', 'x')).rejects.toMatchObject({ code: 'identity.insecure_server' })
+      await expect(run('login', '--server', server, '--code', 'x')).rejects.toMatchObject({
+        code: 'identity.insecure_server',
+      })
     }
     await expect(run('login', '--server', 'http://127.0.0.1:9')).rejects.toMatchObject({ code: 'identity.unreachable' })
   })

@@ -33,7 +33,10 @@ function registerSignIn(program: Command, context: CommandContext, file: () => S
     .option('--code <code>', 'one-time code, or the whole sign-in link, instead of the browser')
     .action(async (options: { server?: string; code?: string }) => {
       const platformUrl = serverOf(options.server ?? linkOrigin(options.code) ?? context.profile.platformUrl)
-      const tokens = options.code === undefined ? await deviceSignIn(platformUrl, context) : await codeSignIn(platformUrl, options.code)
+      const tokens =
+        options.code === undefined
+          ? await deviceSignIn(platformUrl, context)
+          : await codeSignIn(platformUrl, options.code)
       const headers = { authorization: `Bearer ${tokens.accessToken}` }
       const { name } = await createClient(identityContract, { baseUrl: platformUrl, headers }).me()
       await file().write({ ...tokens, platformUrl, personName: name })
@@ -46,16 +49,21 @@ function registerSignIn(program: Command, context: CommandContext, file: () => S
     const revoked = present?.refreshToken === undefined || (await revoke(present.platformUrl, present.refreshToken))
     await file().remove()
     output.line(present === undefined ? 'You were not signed in.' : `Signed out of ${present.platformUrl}.`)
-    if (!revoked) output.line('The platform did not answer: the sign-in is gone from here, and ends there within 30 days.')
+    if (!revoked)
+      output.line('The platform did not answer: the sign-in is gone from here, and ends there within 30 days.')
     if (output.isJson) output.json({ signedOut: present !== undefined, revoked })
   })
 
-  addVerb(program, 'whoami', { summary: 'Who I am and what I may do', example: 'cygnet whoami --json' }).action(async () => {
-    const me = await context.client(identityContract).me()
-    if (output.isJson) return output.json(me)
-    output.line(`${me.name} (${me.displayName})${me.siteAdmin ? ', site admin' : ''} at ${context.profile.platformUrl}`)
-    output.table(me.roles, ['experiment', 'role'])
-  })
+  addVerb(program, 'whoami', { summary: 'Who I am and what I may do', example: 'cygnet whoami --json' }).action(
+    async () => {
+      const me = await context.client(identityContract).me()
+      if (output.isJson) return output.json(me)
+      output.line(
+        `${me.name} (${me.displayName})${me.siteAdmin ? ', site admin' : ''} at ${context.profile.platformUrl}`,
+      )
+      output.table(me.roles, ['experiment', 'role'])
+    },
+  )
 }
 
 function registerCredentials(program: Command, context: CommandContext): void {
@@ -85,7 +93,9 @@ function registerCredentials(program: Command, context: CommandContext): void {
     .option('--experiment <name>', 'the experiment of the machine')
     .action(async (options: CredentialOptions) => {
       const client = options.client === undefined ? undefined : (await requireClient(options.client, options)).id
-      const { items } = await api().listAccessKeys({ query: { limit: 1000, ...(client === undefined ? {} : { client }) } })
+      const { items } = await api().listAccessKeys({
+        query: { limit: 1000, ...(client === undefined ? {} : { client }) },
+      })
       output.table(items, [
         'accessKeyId',
         'label',
@@ -127,14 +137,17 @@ function registerCredentials(program: Command, context: CommandContext): void {
 
   async function requireClient(name: string, options: CredentialOptions) {
     const client = await findClient(name, options)
-    if (client === undefined) throw identityFaults.noSuchClient(`${experimentOf(options)} has no machine named '${name}'.`)
+    if (client === undefined)
+      throw identityFaults.noSuchClient(`${experimentOf(options)} has no machine named '${name}'.`)
     return client
   }
 }
 
 function experimentOf({ experiment }: CredentialOptions): string {
   if (experiment !== undefined) return experiment
-  throw identityFaults.invalidLimits('A machine belongs to an experiment.', { hint: 'Say which one: --experiment NAME.' })
+  throw identityFaults.invalidLimits('A machine belongs to an experiment.', {
+    hint: 'Say which one: --experiment NAME.',
+  })
 }
 
 /** What people paste into the tools they already have. */
@@ -151,25 +164,35 @@ type Tokens = Pick<SignIn, 'accessToken' | 'expiresAtMs' | 'refreshToken'>
 
 async function codeSignIn(platformUrl: string, codeOrLink: string): Promise<Tokens> {
   const code = codeOrLink.split('#code=').at(-1)!.trim()
-  const { accessToken, expiresAtMs, refreshToken } = await createClient(identityContract, { baseUrl: platformUrl }).token({ body: { code } })
+  const { accessToken, expiresAtMs, refreshToken } = await createClient(identityContract, {
+    baseUrl: platformUrl,
+  }).token({ body: { code } })
   return { accessToken, expiresAtMs, ...(refreshToken === undefined ? {} : { refreshToken }) }
 }
 
 /** The person confirms in any browser, on any machine; this one only waits. */
 async function deviceSignIn(platformUrl: string, { output }: CommandContext): Promise<Tokens> {
   const unreachable = (cause: unknown): never => {
-    throw identityFaults.unreachable(`${platformUrl} does not answer, or is no Cygnet.`, { cause, hint: 'Check --server.' })
+    throw identityFaults.unreachable(`${platformUrl} does not answer, or is no Cygnet.`, {
+      cause,
+      hint: 'Check --server.',
+    })
   }
   const plainHttp = platformUrl.startsWith('http:') ? [oidc.allowInsecureRequests] : []
   const config = await oidc
     .discovery(new URL(`${platformUrl}/oidc`), 'cli', undefined, oidc.None(), { execute: plainHttp })
     .catch(unreachable)
-  const started = await oidc.initiateDeviceAuthorization(config, { scope: 'openid offline_access api' }).catch(unreachable)
+  const started = await oidc
+    .initiateDeviceAuthorization(config, { scope: 'openid offline_access api' })
+    .catch(unreachable)
   output.line(`Open ${started.verification_uri_complete ?? started.verification_uri}`)
   output.line(`and confirm the code ${started.user_code} (valid for ${Math.round(started.expires_in / 60)} minutes).`)
   output.progress('Waiting for the browser ...')
   const tokens = await oidc.pollDeviceAuthorizationGrant(config, started).catch((cause: unknown) => {
-    throw identityFaults.notAllowed('The sign-in was denied, or not confirmed in time.', { cause, hint: 'Start again: cygnet login.' })
+    throw identityFaults.notAllowed('The sign-in was denied, or not confirmed in time.', {
+      cause,
+      hint: 'Start again: cygnet login.',
+    })
   })
   output.progress('')
   return {

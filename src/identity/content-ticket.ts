@@ -43,7 +43,9 @@ export async function redeemContentTicket(room: Room, ticket: string): Promise<C
       .where('state', '=', 'active')
       .executeTakeFirst())
   if (!used || !person) {
-    throw identityFaults.invalidCode('This way in has been used or is over.', { hint: 'Open the session again from its page.' })
+    throw identityFaults.invalidCode('This way in has been used or is over.', {
+      hint: 'Open the session again from its page.',
+    })
   }
   return {
     personId: person.id,

@@ -3,7 +3,15 @@ import { defineContract, nameSchema, pageOf, pageQuery, queryFlag, timeMs } from
 import { personRoles } from './subject.ts'
 
 export { decide, rightsOf, type Decision, type Resource } from './decide.ts'
-export { personRoles, type PersonRole, type Role, type RoleGrant, type Limits, type Subject, type SubjectKind } from './subject.ts'
+export {
+  personRoles,
+  type PersonRole,
+  type Role,
+  type RoleGrant,
+  type Limits,
+  type Subject,
+  type SubjectKind,
+} from './subject.ts'
 
 export const personNameSchema = z
   .string()
@@ -106,7 +114,13 @@ const signedIn = 'signed-in' as const
 const site = { action: 'site.admin', of: 'site' } as const
 
 export const identityContract = defineContract('identity', {
-  me: { method: 'GET', path: '/api/identity/me', summary: 'Who I am and what I may do', permission: signedIn, answer: meSchema },
+  me: {
+    method: 'GET',
+    path: '/api/identity/me',
+    summary: 'Who I am and what I may do',
+    permission: signedIn,
+    answer: meSchema,
+  },
   redeemCode: {
     method: 'POST',
     path: '/api/identity/sessions/redeem',
@@ -128,15 +142,17 @@ export const identityContract = defineContract('identity', {
     summary: 'My browser sessions',
     permission: signedIn,
     answer: z.object({
-      items: z.array(z.object({
-        id: z.string(),
-        current: z.boolean(),
-        createdAtMs: timeMs,
-        lastSeenAtMs: timeMs,
-        expiresAtMs: timeMs,
-        address: z.string(),
-        userAgent: z.string(),
-      })),
+      items: z.array(
+        z.object({
+          id: z.string(),
+          current: z.boolean(),
+          createdAtMs: timeMs,
+          lastSeenAtMs: timeMs,
+          expiresAtMs: timeMs,
+          address: z.string(),
+          userAgent: z.string(),
+        }),
+      ),
     }),
   },
   signOutEverywhere: {
@@ -174,7 +190,12 @@ export const identityContract = defineContract('identity', {
       client: identifierSchema.optional(),
       label: labelSchema.default(''),
       limits: limitsSchema.strict().optional(),
-      lifetimeMs: z.number().int().min(60_000).max(400 * 86_400_000).optional(),
+      lifetimeMs: z
+        .number()
+        .int()
+        .min(60_000)
+        .max(400 * 86_400_000)
+        .optional(),
     }),
     answer: newAccessKeySchema,
   },

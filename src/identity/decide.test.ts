@@ -1,7 +1,15 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { actions, type Action } from '../foundation/contract.ts'
-import { decide, grantableRoles, isInsidePrefix, personOnlyActions, rightsOf, roleRights, type Resource } from './decide.ts'
+import {
+  decide,
+  grantableRoles,
+  isInsidePrefix,
+  personOnlyActions,
+  rightsOf,
+  roleRights,
+  type Resource,
+} from './decide.ts'
 import { anonymousSubject, personRoles, type Limits, type Role, type RoleGrant, type Subject } from './subject.ts'
 
 const experiments = ['cygno', 'demo', 'lime']
@@ -23,14 +31,18 @@ const limits: fc.Arbitrary<Limits> = fc.record(
   { requiredKeys: [] },
 )
 const kind = fc.constantFrom('person', 'client', 'session', 'job', 'anonymous') as fc.Arbitrary<Subject['kind']>
-const subject: fc.Arbitrary<Subject> = fc.record({
-  id: fc.constantFrom('me', 'you'),
-  kind,
-  name: fc.constant('somebody'),
-  epoch: fc.constant(1),
-  siteAdmin: fc.boolean(),
-  roles: fc.array(roleGrant, { maxLength: 5 }),
-}).chain((plain) => fc.option(limits, { nil: undefined }).map((limit) => (limit === undefined ? plain : { ...plain, limits: limit })))
+const subject: fc.Arbitrary<Subject> = fc
+  .record({
+    id: fc.constantFrom('me', 'you'),
+    kind,
+    name: fc.constant('somebody'),
+    epoch: fc.constant(1),
+    siteAdmin: fc.boolean(),
+    roles: fc.array(roleGrant, { maxLength: 5 }),
+  })
+  .chain((plain) =>
+    fc.option(limits, { nil: undefined }).map((limit) => (limit === undefined ? plain : { ...plain, limits: limit })),
+  )
 const resource: fc.Arbitrary<Resource> = fc.record(
   {
     experiment: fc.constantFrom(...experiments),
@@ -51,7 +63,10 @@ describe('properties of decide', () => {
   test('removing a role never adds a right', () => {
     fc.assert(
       fc.property(subject, action, resource, fc.nat(), (who, what, where, which) => {
-        const fewer = { ...who, roles: who.roles.filter((_grant, index) => index !== which % Math.max(1, who.roles.length)) }
+        const fewer = {
+          ...who,
+          roles: who.roles.filter((_grant, index) => index !== which % Math.max(1, who.roles.length)),
+        }
         return allowed(who, what, where) || !allowed(fewer, what, where)
       }),
       runs,
@@ -78,7 +93,10 @@ describe('properties of decide', () => {
       fc.property(subject, action, resource, fc.array(roleGrant), (who, what, where, others) => {
         const here = who.roles.filter((grant) => grant.experiment === where.experiment)
         const elsewhere = others.filter((grant) => grant.experiment !== where.experiment)
-        return allowed({ ...who, roles: [...here, ...elsewhere] }, what, where) === allowed({ ...who, roles: here }, what, where)
+        return (
+          allowed({ ...who, roles: [...here, ...elsewhere] }, what, where) ===
+          allowed({ ...who, roles: here }, what, where)
+        )
       }),
       runs,
     )
@@ -86,12 +104,19 @@ describe('properties of decide', () => {
 
   test('a session or job never may what its person may not', () => {
     fc.assert(
-      fc.property(subject, limits, action, resource, fc.constantFrom('session', 'job'), (who, limit, what, where, actor) => {
-        const { limits: _own, ...person } = { ...who, kind: 'person' as const }
-        const acting: Subject = { ...person, kind: actor as 'session' | 'job', limits: limit }
-        expect(allowed(acting, what, where) && !allowed(person, what, where)).toBe(false)
-        if (personOnlyActions.has(what)) expect(allowed(acting, what, where)).toBe(false)
-      }),
+      fc.property(
+        subject,
+        limits,
+        action,
+        resource,
+        fc.constantFrom('session', 'job'),
+        (who, limit, what, where, actor) => {
+          const { limits: _own, ...person } = { ...who, kind: 'person' as const }
+          const acting: Subject = { ...person, kind: actor as 'session' | 'job', limits: limit }
+          expect(allowed(acting, what, where) && !allowed(person, what, where)).toBe(false)
+          if (personOnlyActions.has(what)) expect(allowed(acting, what, where)).toBe(false)
+        },
+      ),
       runs,
     )
   })
@@ -118,7 +143,9 @@ describe('properties of decide', () => {
   test('nobody is allowed nothing, and the anonymous nothing at all', () => {
     fc.assert(fc.property(action, resource, (what, where) => !allowed(anonymousSubject, what, where)))
     const nobody: Subject = { ...anonymousSubject, kind: 'person', id: 'me' }
-    fc.assert(fc.property(action, resource, (what, where) => what === 'credentials.create' || !allowed(nobody, what, where)))
+    fc.assert(
+      fc.property(action, resource, (what, where) => what === 'credentials.create' || !allowed(nobody, what, where)),
+    )
   })
 
   test('what a person may grant is always below what he holds', () => {
@@ -200,7 +227,11 @@ describe('the matrix', () => {
 
   test('rightsOf names what somebody may do somewhere', () => {
     expect(rightsOf(person('guest'), 'cygno')).toEqual([
-      'logbook.read', 'data.read', 'jobs.submit', 'jobs.read', 'sessions.start',
+      'logbook.read',
+      'data.read',
+      'jobs.submit',
+      'jobs.read',
+      'sessions.start',
     ])
     expect(rightsOf(person('guest'), 'demo')).toEqual([])
     expect(rightsOf(person('guest'))).toEqual(['credentials.create'])

@@ -44,7 +44,8 @@ export function createGate(room: Room, { snapshot, settled }: Pick<PublishedStat
     },
     require(caller, action, experiment, about) {
       const subject = subjectOfCaller(caller)
-      if (subject.kind === 'anonymous') throw identityFaults.signInNeeded('This needs a signed-in person.', { hint: 'Sign in first.' })
+      if (subject.kind === 'anonymous')
+        throw identityFaults.signInNeeded('This needs a signed-in person.', { hint: 'Sign in first.' })
       const { allow, reason } = decide(subject, action as Action, { ...(about as Resource | undefined), experiment })
       if (!allow) throw notAllowed(action, experiment, reason)
     },
@@ -53,7 +54,11 @@ export function createGate(room: Room, { snapshot, settled }: Pick<PublishedStat
   async function callerOfToken(authorization: string): Promise<IdentityCaller> {
     const token = /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1]
     if (token === undefined) throw identityFaults.invalidToken('The Authorization header carries no access token.')
-    const { subject, tokenId, clientId, expiresAtMs } = await verifyAccessTokenWith(snapshot(), token, room.clock.nowMs())
+    const verified = await verifyAccessTokenWith(snapshot(), token, room.clock.nowMs()).catch((error: Error) => {
+      room.log.info({ reason: (error.cause as Error | undefined)?.message }, 'an access token was refused')
+      throw error
+    })
+    const { subject, tokenId, clientId, expiresAtMs } = verified
     return callerOf(subject, { by: 'access-token', tokenId, clientId, expiresAtMs })
   }
 
@@ -129,7 +134,8 @@ export function refuseOtherOrigin(request: FastifyRequest, publicUrl: string): v
 /** `undefined` if the request says nothing about where it comes from. */
 function saysSameOrigin(request: FastifyRequest, publicUrl: string): boolean | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers
-  if (site !== undefined) return site === 'same-origin' && (origin === undefined || origin === new URL(publicUrl).origin)
+  if (site !== undefined)
+    return site === 'same-origin' && (origin === undefined || origin === new URL(publicUrl).origin)
   return origin === undefined ? undefined : origin === new URL(publicUrl).origin
 }
 

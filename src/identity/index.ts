@@ -18,7 +18,13 @@ export {
 } from './subject.ts'
 export { addressOf, credentialOf, originOf, subjectOfCaller, type Credential } from './gate.ts'
 export { platformOrigin, type Origin } from './audit.ts'
-export { activeSubject, identitySnapshotSchema, subjectOf, subjectOfAccessKey, type IdentitySnapshot } from './snapshot.ts'
+export {
+  activeSubject,
+  identitySnapshotSchema,
+  subjectOf,
+  subjectOfAccessKey,
+  type IdentitySnapshot,
+} from './snapshot.ts'
 export { verifyAccessTokenWith, type VerifiedToken } from './access-token.ts'
 export {
   contentCookieName,

@@ -122,11 +122,7 @@ declare module 'oidc-provider' {
   export const interactionPolicy: {
     base(): { get(name: string): { checks: { add(check: unknown): void } } }
     Check: {
-      new (
-        reason: string,
-        description: string,
-        check: (context: Context) => boolean | Promise<boolean>,
-      ): object
+      new (reason: string, description: string, check: (context: Context) => boolean | Promise<boolean>): object
       readonly REQUEST_PROMPT: boolean
       readonly NO_NEED_TO_PROMPT: boolean
     }

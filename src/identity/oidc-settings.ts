@@ -89,7 +89,10 @@ export function createProvider({ room, signer, snapshot, cookieKey }: ProviderPa
     rotateRefreshToken: true,
     expiresWithSession: () => false,
     revokeGrantPolicy: () => true,
-    interactions: { policy: askEveryTime(), url: (_context: Context, { uid }: { uid: string }) => `/sign-in?interaction=${uid}` },
+    interactions: {
+      policy: askEveryTime(),
+      url: (_context: Context, { uid }: { uid: string }) => `/sign-in?interaction=${uid}`,
+    },
     loadExistingGrant: async (context: Context) => {
       const grantId = context.oidc.result?.consent?.grantId
       return grantId === undefined ? undefined : await created.Grant.find(grantId)
@@ -163,10 +166,12 @@ class SignerKey extends ExternalSigningKey {
 function askEveryTime() {
   const { base, Check } = interactionPolicy
   const policy = base()
-  policy.get('login').checks.add(
-    new Check('fresh', 'the person must be asked', (context) =>
-      context.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
-    ),
-  )
+  policy
+    .get('login')
+    .checks.add(
+      new Check('fresh', 'the person must be asked', (context) =>
+        context.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+      ),
+    )
   return policy
 }

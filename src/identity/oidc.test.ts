@@ -7,7 +7,9 @@ const redirectUri = 'http://127.0.0.1:39999/callback'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 async function discover(test: TestIdentity): Promise<oidc.Configuration> {
-  return await oidc.discovery(new URL(`${test.url}/oidc`), 'cli', undefined, oidc.None(), { execute: [oidc.allowInsecureRequests] })
+  return await oidc.discovery(new URL(`${test.url}/oidc`), 'cli', undefined, oidc.None(), {
+    execute: [oidc.allowInsecureRequests],
+  })
 }
 
 /** Real time that can be pushed ahead: the provider library knows no other clock. */
@@ -17,16 +19,28 @@ function aheadClock() {
 }
 
 /** A form to the token endpoint, raw. */
-async function tokenRequest(test: TestIdentity, fields: Record<string, string>): Promise<{ status: number; body: Record<string, string> }> {
-  const response = await fetch(`${test.url}/oidc/token`, { method: 'POST', body: new URLSearchParams({ client_id: 'cli', ...fields }) })
+async function tokenRequest(
+  test: TestIdentity,
+  fields: Record<string, string>,
+): Promise<{ status: number; body: Record<string, string> }> {
+  const response = await fetch(`${test.url}/oidc/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ client_id: 'cli', ...fields }),
+  })
   return { status: response.status, body: (await response.json()) as Record<string, string> }
 }
 
 /** Walks the authorization up to the question and answers it; returns where the browser ends. */
-async function authorize(browser: Browser, address: string | URL, decision: 'approve' | 'deny' = 'approve'): Promise<URL> {
+async function authorize(
+  browser: Browser,
+  address: string | URL,
+  decision: 'approve' | 'deny' = 'approve',
+): Promise<URL> {
   const asked = await browser.fetch(String(address))
   const interaction = new URL(asked.headers.get('location')!, 'http://x').searchParams.get('interaction')!
-  expect(await browser.api.showInteraction({ params: { interaction } })).toMatchObject({ clientName: 'Cygnet command line' })
+  expect(await browser.api.showInteraction({ params: { interaction } })).toMatchObject({
+    clientName: 'Cygnet command line',
+  })
   const { location } = await browser.api.decideInteraction({ params: { interaction }, body: { decision } })
   const done = await browser.fetch(location)
   return new URL(done.headers.get('location')!)
@@ -55,7 +69,15 @@ forEachDatabase('the OpenID provider', (open) => {
     expect(metadata.response_types_supported).toEqual(['code'])
     expect(metadata.grant_types_supported?.toSorted()).toEqual(['authorization_code', 'refresh_token', deviceGrant])
     expect(metadata.id_token_signing_alg_values_supported).toEqual(['ES256'])
-    for (const path of ['/oidc/device', '/oidc/session/end', '/oidc/me', '/oidc/reg', '/oidc/../api', '/oidc/auth/../reg', '/oidc/interaction/x']) {
+    for (const path of [
+      '/oidc/device',
+      '/oidc/session/end',
+      '/oidc/me',
+      '/oidc/reg',
+      '/oidc/../api',
+      '/oidc/auth/../reg',
+      '/oidc/interaction/x',
+    ]) {
       expect((await fetch(`${test.url}${path}`)).status).toBe(404)
     }
   })
@@ -84,7 +106,9 @@ forEachDatabase('the OpenID provider', (open) => {
 
     const typed = started.user_code.toLowerCase().replace('-', ' ')
     expect(await anna.browser.api.showDevice({ params: { userCode: typed } })).toMatchObject({
-      userCode: started.user_code, clientName: 'Cygnet command line', address: '127.0.0.1',
+      userCode: started.user_code,
+      clientName: 'Cygnet command line',
+      address: '127.0.0.1',
     })
     await anna.browser.api.decideDevice({ params: { userCode: typed }, body: { decision: 'approve' } })
     await expect(
@@ -93,7 +117,10 @@ forEachDatabase('the OpenID provider', (open) => {
 
     const tokens = await poll()
     expect(tokens.status).toBe(200)
-    expect(await test.withToken(tokens.body.access_token).me()).toMatchObject({ name: 'anna', signedInBy: 'access-token' })
+    expect(await test.withToken(tokens.body.access_token).me()).toMatchObject({
+      name: 'anna',
+      signedInBy: 'access-token',
+    })
     expect((await poll()).body.error).toBe('invalid_grant')
     const idToken = tokens.body.id_token!
     await expect(test.withToken(idToken).me()).rejects.toMatchObject({ status: 401 })
@@ -113,7 +140,11 @@ forEachDatabase('the OpenID provider', (open) => {
     const started = await oidc.initiateDeviceAuthorization(config, {})
     await admin.api.decideDevice({ params: { userCode: started.user_code }, body: { decision: 'approve' } })
     const fields = { grant_type: deviceGrant, device_code: started.device_code }
-    const answers = await Promise.all([tokenRequest(test, fields), tokenRequest(test, fields), tokenRequest(test, fields)])
+    const answers = await Promise.all([
+      tokenRequest(test, fields),
+      tokenRequest(test, fields),
+      tokenRequest(test, fields),
+    ])
     const [first, ...others] = answers.filter(({ status }) => status === 200)
     expect(others).toEqual([])
     clock.advance(5000)
@@ -132,13 +163,20 @@ forEachDatabase('the OpenID provider', (open) => {
     const { accessToken } = await test.withToken().token({ body: { code } })
     const started = await oidc.initiateDeviceAuthorization(config, {})
     const params = { userCode: started.user_code }
-    await expect(test.withToken(accessToken).showDevice({ params })).rejects.toMatchObject({ code: 'identity.browser_only' })
+    await expect(test.withToken(accessToken).showDevice({ params })).rejects.toMatchObject({
+      code: 'identity.browser_only',
+    })
     await expect(
       test.withToken(accessToken).decideDevice({ params, body: { decision: 'approve' } }),
     ).rejects.toMatchObject({ code: 'identity.browser_only' })
     const statuses: number[] = []
     for (let tries = 0; tries < 6; tries++) {
-      statuses.push(await admin.api.showDevice({ params: { userCode: `BBBB-BBB${'BCDFGH'[tries]}` } }).then(() => 200, ({ status }) => status))
+      statuses.push(
+        await admin.api.showDevice({ params: { userCode: `BBBB-BBB${'BCDFGH'[tries]}` } }).then(
+          () => 200,
+          ({ status }) => status,
+        ),
+      )
     }
     expect(statuses).toEqual([404, 404, 404, 404, 404, 429])
   })
@@ -156,7 +194,10 @@ forEachDatabase('the OpenID provider', (open) => {
     expect(tokens.claims()?.sub).toBe((await browser.api.me()).id)
 
     const replay = await tokenRequest(test, {
-      grant_type: 'authorization_code', code: end.searchParams.get('code')!, redirect_uri: redirectUri, code_verifier: verifier,
+      grant_type: 'authorization_code',
+      code: end.searchParams.get('code')!,
+      redirect_uri: redirectUri,
+      code_verifier: verifier,
     })
     expect(replay.body.error).toBe('invalid_grant')
     const refresh = await tokenRequest(test, { grant_type: 'refresh_token', refresh_token: tokens.refresh_token! })
@@ -174,7 +215,10 @@ forEachDatabase('the OpenID provider', (open) => {
     await browser.signIn(other.signInLink.code)
     const second = await pkceAddress(config)
     const end = await authorize(browser, second.address)
-    const tokens = await oidc.authorizationCodeGrant(config, end, { pkceCodeVerifier: second.verifier, expectedState: second.state })
+    const tokens = await oidc.authorizationCodeGrant(config, end, {
+      pkceCodeVerifier: second.verifier,
+      expectedState: second.state,
+    })
     expect((await test.withToken(tokens.access_token).me()).name).toBe('bruno')
     const denied = await authorize(browser, (await pkceAddress(config)).address, 'deny')
     expect(denied.searchParams.get('error')).toBe('access_denied')
@@ -187,7 +231,9 @@ forEachDatabase('the OpenID provider', (open) => {
     const attacker = test.browser()
     const asked = await attacker.fetch(String((await pkceAddress(config)).address))
     const interaction = new URL(asked.headers.get('location')!, test.url).searchParams.get('interaction')!
-    await expect(victim.api.showInteraction({ params: { interaction } })).rejects.toMatchObject({ code: 'identity.no_such_request' })
+    await expect(victim.api.showInteraction({ params: { interaction } })).rejects.toMatchObject({
+      code: 'identity.no_such_request',
+    })
     await expect(
       victim.api.decideInteraction({ params: { interaction }, body: { decision: 'approve' } }),
     ).rejects.toMatchObject({ code: 'identity.no_such_request' })
@@ -199,8 +245,14 @@ forEachDatabase('the OpenID provider', (open) => {
     const config = await discover(test)
     const browser = await adminBrowser(test)
     for (const redirect of [
-      'https://evil.example/callback', 'http://127.0.0.1:1/callback/more', 'http://127.0.0.1:1/callback#x', 'http://localhost:1/callback',
-      'http://127.0.0.1@evil.example/callback', 'http://127.0.0.1.evil.example/callback', 'http://127.0.0.1:1/%2e%2e/callback', 'http://127.0.0.1/callback?x=1',
+      'https://evil.example/callback',
+      'http://127.0.0.1:1/callback/more',
+      'http://127.0.0.1:1/callback#x',
+      'http://localhost:1/callback',
+      'http://127.0.0.1@evil.example/callback',
+      'http://127.0.0.1.evil.example/callback',
+      'http://127.0.0.1:1/%2e%2e/callback',
+      'http://127.0.0.1/callback?x=1',
     ]) {
       const response = await browser.fetch(String((await pkceAddress(config, { redirect_uri: redirect })).address))
       expect([response.status, response.headers.get('location'), redirect]).toEqual([400, null, redirect])
@@ -218,7 +270,12 @@ forEachDatabase('the OpenID provider', (open) => {
     expect(await changed((query) => query.set('code_challenge_method', 'plain'))).toBe('invalid_request')
     expect(await changed((query) => query.set('response_type', 'token'))).toBe('unsupported_response_type')
     expect(await changed((query) => query.set('resource', 'https://other.example'))).toBe('invalid_target')
-    for (const grant of ['password', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange', 'implicit']) {
+    for (const grant of [
+      'password',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      'implicit',
+    ]) {
       const { status, body } = await tokenRequest(test, { grant_type: grant, username: 'a', password: 'b' })
       expect([status, body.error]).toEqual([400, 'unsupported_grant_type'])
     }
@@ -228,7 +285,11 @@ forEachDatabase('the OpenID provider', (open) => {
     const test = await startIdentity(open)
     const config = await discover(test)
     const browser = await adminBrowser(test)
-    for (const wrong of [{ code_verifier: 'x'.repeat(43) }, { code_verifier: '' }, { redirect_uri: 'http://127.0.0.1:1/callback' }]) {
+    for (const wrong of [
+      { code_verifier: 'x'.repeat(43) },
+      { code_verifier: '' },
+      { redirect_uri: 'http://127.0.0.1:1/callback' },
+    ]) {
       const { verifier, address } = await pkceAddress(config)
       const code = (await authorize(browser, address)).searchParams.get('code')!
       const right = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier }
@@ -241,7 +302,12 @@ forEachDatabase('the OpenID provider', (open) => {
     const config = await discover(test)
     const admin = await adminBrowser(test)
     const anna = await personBrowser(test, 'anna', [])
-    const { signInLink } = await test.identity.createPerson({ name: 'bruno', displayName: 'B', siteAdmin: false, roles: [] })
+    const { signInLink } = await test.identity.createPerson({
+      name: 'bruno',
+      displayName: 'B',
+      siteAdmin: false,
+      roles: [],
+    })
     const first = (await test.withToken().token({ body: { code: signInLink.code } })).refreshToken!
     const renew = (token: string) => tokenRequest(test, { grant_type: 'refresh_token', refresh_token: token })
     const second = await renew(first)

@@ -121,7 +121,8 @@ export function openOidc(parts: ProviderParts): Oidc {
     async decideInteraction(uid, personId, approve, request, response) {
       const interaction = await requireInteraction(uid, request, response)
       // The provider's own session would remember an earlier person of this browser; ours is the only one that counts.
-      if (interaction.session?.uid !== undefined) await (await provider.Session.findByUid(interaction.session.uid))?.destroy()
+      if (interaction.session?.uid !== undefined)
+        await (await provider.Session.findByUid(interaction.session.uid))?.destroy()
       delete interaction.session
       interaction.result = approve
         ? { login: { accountId: personId, remember: false }, consent: { grantId: await grantFor(personId) } }

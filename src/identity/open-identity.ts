@@ -76,7 +76,10 @@ export interface Identity {
   createAccessKey(request: AccessKeyRequest, origin?: Origin): Promise<NewAccessKey>
   revokeAccessKeysOf(actorId: string): Promise<void>
   /** A DAQ machine and its create-only key. */
-  registerClient(input: { experiment: string; name: string }, origin?: Origin): Promise<{ client: Client; accessKey: NewAccessKey }>
+  registerClient(
+    input: { experiment: string; name: string },
+    origin?: Origin,
+  ): Promise<{ client: Client; accessKey: NewAccessKey }>
   /** A short access token of a session or job, narrower than its person. */
   mintToken(request: TokenRequest): { token: string; expiresAtMs: number }
   createContentTicket(personId: string, sessionId: string): Promise<string>
@@ -142,7 +145,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       }),
     grantRole: (trx, personId, experiment, role, origin = platformOrigin) =>
       grantRole(room, trx, personId, experiment, role, origin),
-    createAccessKey: (request, origin = platformOrigin) => room.change((trx) => createAccessKey(room, trx, request, origin)),
+    createAccessKey: (request, origin = platformOrigin) =>
+      room.change((trx) => createAccessKey(room, trx, request, origin)),
     revokeAccessKeysOf: (actorId) => room.change((trx) => revokeAccessKeysOfActor(room, trx, actorId, platformOrigin)),
     registerClient: (input, origin = platformOrigin) => room.change((trx) => registerClient(room, trx, input, origin)),
     mintToken: (request) => mintToken(signer, snapshot(), request, clock),
@@ -166,7 +170,8 @@ function mintToken(
   clock: Clock,
 ): { token: string; expiresAtMs: number } {
   const person = activeSubject(snapshot, subjectId)
-  if (person?.kind !== 'person') throw identityFaults.noSuchPerson(`There is no active person with the id '${subjectId}'.`)
+  if (person?.kind !== 'person')
+    throw identityFaults.noSuchPerson(`There is no active person with the id '${subjectId}'.`)
   const refused = actions.find((action) => personOnlyActions.has(action) || !allActions.includes(action))
   if (refused !== undefined) throw identityFaults.invalidLimits(`A ${kind} can never ${refused}.`)
   if (!(lifetimeMs >= 1000 && lifetimeMs <= longestTokenMs)) {

@@ -14,7 +14,9 @@ export type Person = z.infer<typeof personSchema>
 
 /** Names that mean something else in a path, a host name or a unix system. */
 const reservedNames = new Set(
-  'root hub api www admin daq cygnet oidc user users lab static health metrics daemon bin sys sync nobody mail system platform'.split(' '),
+  'root hub api www admin daq cygnet oidc user users lab static health metrics daemon bin sys sync nobody mail system platform'.split(
+    ' ',
+  ),
 )
 
 /** First uid of a person; files and processes of people belong to uids from here on. */
@@ -118,7 +120,12 @@ export async function setRole(
 }
 
 /** From now on every token and content cookie made before is dead; browser sessions go on, with today's rights. */
-export async function bumpEpoch(room: Room, trx: IdentityTransaction, subjectId: string, change: string): Promise<void> {
+export async function bumpEpoch(
+  room: Room,
+  trx: IdentityTransaction,
+  subjectId: string,
+  change: string,
+): Promise<void> {
   await trx
     .updateTable('identity_subject')
     .set((row) => ({ epoch: row('epoch', '+', 1) }))
@@ -128,7 +135,12 @@ export async function bumpEpoch(room: Room, trx: IdentityTransaction, subjectId:
 }
 
 /** Ends everything that lets this person act: browser sessions, codes, the provider's grants and refresh tokens, tokens. */
-export async function endEverySignIn(room: Room, trx: IdentityTransaction, personId: string, change: string): Promise<void> {
+export async function endEverySignIn(
+  room: Room,
+  trx: IdentityTransaction,
+  personId: string,
+  change: string,
+): Promise<void> {
   await trx.deleteFrom('identity_browser_session').where('person_id', '=', personId).execute()
   await trx.deleteFrom('identity_one_time_code').where('person_id', '=', personId).execute()
   await trx.deleteFrom('identity_content_ticket').where('person_id', '=', personId).execute()
@@ -137,7 +149,12 @@ export async function endEverySignIn(room: Room, trx: IdentityTransaction, perso
 }
 
 /** @throws Fault identity.last_admin when nobody could administer the site afterwards */
-export async function suspendPerson(room: Room, trx: IdentityTransaction, personId: string, origin: Origin): Promise<void> {
+export async function suspendPerson(
+  room: Room,
+  trx: IdentityTransaction,
+  personId: string,
+  origin: Origin,
+): Promise<void> {
   const person = await requireSubject(trx, personId, 'person')
   if (person.site_admin === 1) {
     const others = await trx
@@ -148,7 +165,9 @@ export async function suspendPerson(room: Room, trx: IdentityTransaction, person
       .where('id', '!=', personId)
       .executeTakeFirst()
     if (others === undefined) {
-      throw identityFaults.lastAdmin(`${person.name} is the only site admin.`, { hint: 'Create another site admin first.' })
+      throw identityFaults.lastAdmin(`${person.name} is the only site admin.`, {
+        hint: 'Create another site admin first.',
+      })
     }
   }
   await trx.updateTable('identity_subject').set({ state: 'suspended' }).where('id', '=', personId).execute()
@@ -156,7 +175,12 @@ export async function suspendPerson(room: Room, trx: IdentityTransaction, person
   await room.audit(trx, origin, { action: 'person-suspended', target: personId, detail: { name: person.name } })
 }
 
-export async function reinstatePerson(room: Room, trx: IdentityTransaction, personId: string, origin: Origin): Promise<void> {
+export async function reinstatePerson(
+  room: Room,
+  trx: IdentityTransaction,
+  personId: string,
+  origin: Origin,
+): Promise<void> {
   const person = await requireSubject(trx, personId, 'person')
   await trx.updateTable('identity_subject').set({ state: 'active' }).where('id', '=', personId).execute()
   await bumpEpoch(room, trx, personId, 'reinstated')
@@ -191,7 +215,12 @@ export async function listPeople(
   kysely: IdentityKysely,
   { experiment, limit, cursor }: { experiment?: string | undefined; limit: number; cursor?: string | undefined },
 ): Promise<{ items: Person[]; nextCursor: string | null }> {
-  let query = kysely.selectFrom('identity_subject').selectAll().where('kind', '=', 'person').orderBy('name').limit(limit + 1)
+  let query = kysely
+    .selectFrom('identity_subject')
+    .selectAll()
+    .where('kind', '=', 'person')
+    .orderBy('name')
+    .limit(limit + 1)
   if (cursor !== undefined) query = query.where('name', '>', cursor)
   if (experiment !== undefined) {
     const holders = kysely.selectFrom('identity_role').select('subject_id').where('experiment', '=', experiment)
@@ -208,7 +237,11 @@ export async function listPeople(
 
 /** The person's uid on this installation, the same for ever. Every person has one from the start. */
 export async function platformUidOf(kysely: IdentityKysely, personId: string): Promise<number> {
-  const row = await kysely.selectFrom('identity_platform_uid').select('uid').where('person_id', '=', personId).executeTakeFirst()
+  const row = await kysely
+    .selectFrom('identity_platform_uid')
+    .select('uid')
+    .where('person_id', '=', personId)
+    .executeTakeFirst()
   if (row === undefined) throw identityFaults.noSuchPerson(`There is no person with the id '${personId}'.`)
   return row.uid
 }
@@ -245,5 +278,8 @@ export function rolesOf(
   return rows
     .filter((row) => row.subject_id === subjectId && order.includes(row.role))
     .map(({ experiment, role }) => ({ experiment, role: role as Role }))
-    .sort((one, other) => one.experiment.localeCompare(other.experiment) || order.indexOf(one.role) - order.indexOf(other.role))
+    .sort(
+      (one, other) =>
+        one.experiment.localeCompare(other.experiment) || order.indexOf(one.role) - order.indexOf(other.role),
+    )
 }

@@ -32,7 +32,13 @@ export interface PublishedStateOptions {
 const longestTransactionMs = 30_000
 const retryMs = 1000
 
-export async function openPublishedState({ database, facts, log, read, onChange }: PublishedStateOptions): Promise<PublishedState> {
+export async function openPublishedState({
+  database,
+  facts,
+  log,
+  read,
+  onChange,
+}: PublishedStateOptions): Promise<PublishedState> {
   let current = await read()
   let unpublished = false
   let seen = 0

@@ -42,7 +42,10 @@ export function createRateLimit({ clock, burst, perMinute }: RateLimitOptions): 
     take(key) {
       const bucket = bucketOf(key)
       if (bucket.left < 1) {
-        throw identityFaults.tooManyAttempts('Too many attempts from here.', { hint: 'Wait a minute and try again.', retry: true })
+        throw identityFaults.tooManyAttempts('Too many attempts from here.', {
+          hint: 'Wait a minute and try again.',
+          retry: true,
+        })
       }
       bucket.left -= 1
     },

@@ -2,7 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import { transact } from '../foundation/database.ts'
 import { bindRoutes, type Gate, type Handlers } from '../foundation/http.ts'
-import { listAccessKeys, listClients, registerClient, revokeAccessKey, revokeClient, createAccessKey } from './access-keys.ts'
+import {
+  listAccessKeys,
+  listClients,
+  registerClient,
+  revokeAccessKey,
+  revokeClient,
+  createAccessKey,
+} from './access-keys.ts'
 import { listAudit } from './audit.ts'
 import { keyOwnerOf, mayManageKey, requireGrantable, requirePersonInBrowser, requireWholePerson } from './authority.ts'
 import { redeemContentTicket } from './content-ticket.ts'

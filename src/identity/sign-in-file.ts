@@ -46,7 +46,8 @@ export function signInFile(profileName: string, directory: string = join(homedir
     const lock = await waitForLock(`${path}.lock`)
     try {
       const present = await read()
-      if (present === undefined || present.expiresAtMs - marginMs > Date.now() || present.refreshToken === undefined) return present
+      if (present === undefined || present.expiresAtMs - marginMs > Date.now() || present.refreshToken === undefined)
+        return present
       const next = await renew(present)
       await write(next)
       return next
@@ -69,7 +70,11 @@ export function signInFile(profileName: string, directory: string = join(homedir
   }
 }
 
-const renewalSchema = z.object({ access_token: z.string(), expires_in: z.number(), refresh_token: z.string().optional() })
+const renewalSchema = z.object({
+  access_token: z.string(),
+  expires_in: z.number(),
+  refresh_token: z.string().optional(),
+})
 
 async function renew(signIn: SignIn): Promise<SignIn> {
   const fields = { grant_type: 'refresh_token', client_id: 'cli', refresh_token: signIn.refreshToken ?? '' }
@@ -78,10 +83,13 @@ async function renew(signIn: SignIn): Promise<SignIn> {
     throw identityFaults.unreachable(`${signIn.platformUrl} does not answer.`, { cause })
   })
   if (response.status === 400 || response.status === 401) {
-    throw identityFaults.signInNeeded(`You are no longer signed in at ${signIn.platformUrl}.`, { hint: 'Sign in again: cygnet login.' })
+    throw identityFaults.signInNeeded(`You are no longer signed in at ${signIn.platformUrl}.`, {
+      hint: 'Sign in again: cygnet login.',
+    })
   }
   const answer = renewalSchema.safeParse(response.ok ? await response.json() : undefined)
-  if (!answer.success) throw identityFaults.unreachable(`${signIn.platformUrl} answered ${response.status} to the renewal.`)
+  if (!answer.success)
+    throw identityFaults.unreachable(`${signIn.platformUrl} answered ${response.status} to the renewal.`)
   const { access_token, expires_in, refresh_token } = answer.data
   return {
     ...signIn,

@@ -13,8 +13,15 @@ forEachDatabase('signing in', (open) => {
     const response = await browser.signIn(code)
     expect(response.status).toBe(200)
     expect(await response.json()).toMatchObject({ name: 'admin' })
-    expect(response.headers.get('set-cookie')).toMatch(/^cygnet_session=[\w-]{43}; Path=\/; Max-Age=43\d\d\d; HttpOnly; SameSite=Strict$/)
-    expect(await browser.api.me()).toMatchObject({ name: 'admin', kind: 'person', siteAdmin: true, signedInBy: 'browser-session' })
+    expect(response.headers.get('set-cookie')).toMatch(
+      /^cygnet_session=[\w-]{43}; Path=\/; Max-Age=43\d\d\d; HttpOnly; SameSite=Strict$/,
+    )
+    expect(await browser.api.me()).toMatchObject({
+      name: 'admin',
+      kind: 'person',
+      siteAdmin: true,
+      signedInBy: 'browser-session',
+    })
     const again = await test.browser().signIn(code)
     expect(again.status).toBe(410)
     expect(await again.json()).toMatchObject({ code: 'identity.invalid_code' })
@@ -48,7 +55,11 @@ forEachDatabase('signing in', (open) => {
     await test.identity.createContentTicket((await browser.api.me()).id, 's1')
     const tables = ['browser_session', 'one_time_code', 'content_ticket', 'oidc']
     const counts = async () =>
-      await Promise.all(tables.map(async (table) => (await test.database.kysely.selectFrom(`identity_${table}`).selectAll().execute()).length))
+      await Promise.all(
+        tables.map(
+          async (table) => (await test.database.kysely.selectFrom(`identity_${table}`).selectAll().execute()).length,
+        ),
+      )
     const before = await counts()
     await test.identity.sweep()
     expect(await counts()).toEqual(before)
@@ -89,14 +100,29 @@ forEachDatabase('signing in', (open) => {
     const browser = test.browser()
     await browser.signIn(code)
     const key = await browser.api.createAccessKey({ body: { label: 'laptop' } })
-    const token = await test.withToken().token({ body: { accessKeyId: key.accessKeyId, secretAccessKey: key.secretAccessKey } })
+    const token = await test
+      .withToken()
+      .token({ body: { accessKeyId: key.accessKeyId, secretAccessKey: key.secretAccessKey } })
     const { code: second } = await test.identity.createAdminLink()
     const cli = await test.withToken().token({ body: { code: second } })
     await test.browser().signIn('wrong-canary-code')
-    await test.withToken('wrong.canary.token').me().catch(() => undefined)
-    const secrets = [code, second, browser.cookies.get('cygnet_session')!, key.secretAccessKey, token.accessToken, cli.refreshToken!, 'canary']
+    await test
+      .withToken('wrong.canary.token')
+      .me()
+      .catch(() => undefined)
+    const secrets = [
+      code,
+      second,
+      browser.cookies.get('cygnet_session')!,
+      key.secretAccessKey,
+      token.accessToken,
+      cli.refreshToken!,
+      'canary',
+    ]
     const tables = ['subject', 'browser_session', 'one_time_code', 'access_key', 'oidc', 'audit']
-    const rows = await Promise.all(tables.map((table) => test.database.kysely.selectFrom(`identity_${table}`).selectAll().execute()))
+    const rows = await Promise.all(
+      tables.map((table) => test.database.kysely.selectFrom(`identity_${table}`).selectAll().execute()),
+    )
     const everything = JSON.stringify(rows) + test.logLines.join('')
     expect(rows.flat().length).toBeGreaterThan(8)
     for (const secret of secrets) expect(everything).not.toContain(secret)
@@ -156,7 +182,9 @@ describe('requests of other sites', () => {
       const test = await startIdentity(open, { https: true })
       const { code } = await test.identity.createAdminLink()
       const response = await test.browser().signIn(code)
-      expect(response.headers.get('set-cookie')).toMatch(/^__Host-cygnet_session=.*; Path=\/; .*HttpOnly; SameSite=Strict; Secure$/)
+      expect(response.headers.get('set-cookie')).toMatch(
+        /^__Host-cygnet_session=.*; Path=\/; .*HttpOnly; SameSite=Strict; Secure$/,
+      )
       const pair = response.headers.get('set-cookie')!.split(';')[0]!
       const me = async (cookie: string) => (await fetch(`${test.url}/api/identity/me`, { headers: { cookie } })).status
       expect(await me(pair)).toBe(200)
@@ -185,7 +213,11 @@ forEachDatabase('guessing', (open) => {
     expect(answers.slice(0, 20)).toEqual(Array(20).fill(410))
     expect(answers.slice(20)).toEqual([429, 429])
     expect((await test.browser().signIn(code)).status).toBe(200)
-    const rows = await test.database.kysely.selectFrom('identity_audit').select('action').where('action', '=', 'sign-in-refused').execute()
+    const rows = await test.database.kysely
+      .selectFrom('identity_audit')
+      .select('action')
+      .where('action', '=', 'sign-in-refused')
+      .execute()
     expect(rows).toHaveLength(20)
     clock.advance(60_000)
     expect((await test.browser().signIn('guess')).status).toBe(410)
@@ -225,13 +257,21 @@ forEachDatabase('people', (open) => {
     const anna = test.browser()
     await anna.signIn(signInLink.url.split('#code=')[1]!)
     expect((await anna.api.me()).rights.cygno).toContain('people.manage')
-    await expect(anna.api.createPerson({ body: { name: 'bob', displayName: 'Bob' } })).rejects.toMatchObject({ status: 403 })
-    await expect(admin.api.createPerson({ body: { name: 'anna', displayName: 'x' } })).rejects.toMatchObject({ code: 'identity.name_taken' })
-    await expect(admin.api.createPerson({ body: { name: 'root', displayName: 'x' } })).rejects.toMatchObject({ code: 'identity.name_reserved' })
+    await expect(anna.api.createPerson({ body: { name: 'bob', displayName: 'Bob' } })).rejects.toMatchObject({
+      status: 403,
+    })
+    await expect(admin.api.createPerson({ body: { name: 'anna', displayName: 'x' } })).rejects.toMatchObject({
+      code: 'identity.name_taken',
+    })
+    await expect(admin.api.createPerson({ body: { name: 'root', displayName: 'x' } })).rejects.toMatchObject({
+      code: 'identity.name_reserved',
+    })
     for (const name of ['a-b', 'Alice', 'аlice', 'a'.repeat(33), '', '..', '1a', 'a_b']) {
       await expect(admin.api.createPerson({ body: { name, displayName: 'x' } })).rejects.toMatchObject({ status: 422 })
     }
-    expect((await anna.api.listPeople({ query: { experiment: 'cygno' } })).items.map(({ name }) => name)).toEqual(['anna'])
+    expect((await anna.api.listPeople({ query: { experiment: 'cygno' } })).items.map(({ name }) => name)).toEqual([
+      'anna',
+    ])
     await expect(anna.api.listPeople({ query: { experiment: 'demo' } })).rejects.toMatchObject({ status: 403 })
     await expect(anna.api.listPeople({})).rejects.toMatchObject({ status: 403 })
     expect((await admin.api.listPeople({ query: { limit: 1 } })).nextCursor).toBe('admin')
@@ -243,8 +283,12 @@ forEachDatabase('people', (open) => {
     const manager = await personBrowser(test, 'mara', [{ experiment: 'cygno', role: 'manager' }])
     const head = await personBrowser(test, 'hugo', [{ experiment: 'cygno', role: 'exp-admin' }])
     const member = await personBrowser(test, 'mike', [{ experiment: 'cygno', role: 'guest' }])
-    const set = (who: typeof manager, person: string, role: 'exp-admin' | 'manager' | 'operator' | 'member' | 'guest' | null, experiment = 'cygno') =>
-      who.browser.api.setRole({ params: { person }, body: { experiment, role } })
+    const set = (
+      who: typeof manager,
+      person: string,
+      role: 'exp-admin' | 'manager' | 'operator' | 'member' | 'guest' | null,
+      experiment = 'cygno',
+    ) => who.browser.api.setRole({ params: { person }, body: { experiment, role } })
     expect((await set(manager, member.id, 'member')).roles).toEqual([{ experiment: 'cygno', role: 'member' }])
     for (const role of ['exp-admin', 'manager', 'operator'] as const) {
       await expect(set(manager, member.id, role)).rejects.toMatchObject({ code: 'identity.beyond_ceiling' })
@@ -267,7 +311,12 @@ forEachDatabase('people', (open) => {
     const anna = await personBrowser(test, 'anna', [{ experiment: 'cygno', role: 'member' }])
     const key = await anna.browser.api.createAccessKey({ body: {} })
     const { accessToken } = await test.withToken().token({ body: pairOf(key) })
-    const minted = test.identity.mintToken({ subjectId: anna.id, kind: 'session', actions: ['data.read'], lifetimeMs: 60_000 })
+    const minted = test.identity.mintToken({
+      subjectId: anna.id,
+      kind: 'session',
+      actions: ['data.read'],
+      lifetimeMs: 60_000,
+    })
     const link = await admin.api.createSignInLink({ params: { person: anna.id } })
     for (const token of [accessToken, minted.token]) expect((await test.withToken(token).me()).name).toBe('anna')
     const before = test.changes()
@@ -277,15 +326,19 @@ forEachDatabase('people', (open) => {
     expect(test.changes()).toBe(before + 1)
     const { subjectOfAccessKey } = await import('./snapshot.ts')
     expect(subjectOfAccessKey(test.identity.snapshotPart(), key.accessKeyId)).toBeUndefined()
-    for (const token of [accessToken, minted.token]) await expect(test.withToken(token).me()).rejects.toMatchObject({ status: 401 })
+    for (const token of [accessToken, minted.token])
+      await expect(test.withToken(token).me()).rejects.toMatchObject({ status: 401 })
     await expect(anna.browser.api.me()).rejects.toMatchObject({ status: 401 })
     await expect(test.withToken().token({ body: pairOf(key) })).rejects.toMatchObject({ status: 401 })
     expect((await test.browser().signIn(link.url.split('#code=')[1]!)).status).toBe(410)
     expect(() => test.identity.mintToken({ subjectId: anna.id, kind: 'job', actions: [], lifetimeMs: 1000 })).toThrow()
 
     await admin.api.reinstatePerson({ params: { person: anna.id } })
-    for (const token of [accessToken, minted.token]) await expect(test.withToken(token).me()).rejects.toMatchObject({ status: 401 })
-    await expect(admin.api.suspendPerson({ params: { person: adminId } })).rejects.toMatchObject({ code: 'identity.last_admin' })
+    for (const token of [accessToken, minted.token])
+      await expect(test.withToken(token).me()).rejects.toMatchObject({ status: 401 })
+    await expect(admin.api.suspendPerson({ params: { person: adminId } })).rejects.toMatchObject({
+      code: 'identity.last_admin',
+    })
   })
 
   test('taking a role away kills tokens and content cookies; giving one does not', async () => {
@@ -370,7 +423,11 @@ forEachDatabase('people', (open) => {
       expect.arrayContaining(['person-created', 'sign-in-link-created', 'sign-in', 'role-granted', 'role-removed']),
     )
     expect(all.find(({ action }) => action === 'role-removed')).toMatchObject({
-      actorName: 'admin', target: anna.id, experiment: 'cygno', detail: { role: 'member' }, address: '127.0.0.1',
+      actorName: 'admin',
+      target: anna.id,
+      experiment: 'cygno',
+      detail: { role: 'member' },
+      address: '127.0.0.1',
     })
     const hers = (await anna.browser.api.listAudit({})).items
     expect(hers.length).toBeGreaterThan(0)

@@ -31,7 +31,12 @@ export async function createSignInLink(
   const code = randomToken(20)
   const nowMs = room.clock.nowMs()
   const expiresAtMs = nowMs + codeLifetimeMs
-  if (!keepEarlier) await trx.deleteFrom('identity_one_time_code').where('person_id', '=', personId).where('used_at_ms', 'is', null).execute()
+  if (!keepEarlier)
+    await trx
+      .deleteFrom('identity_one_time_code')
+      .where('person_id', '=', personId)
+      .where('used_at_ms', 'is', null)
+      .execute()
   await trx
     .insertInto('identity_one_time_code')
     .values({
@@ -66,7 +71,11 @@ export async function ensureSiteAdmin(room: Room, trx: IdentityTransaction, orig
  * Uses a code up and returns whose it was.
  * @throws Fault identity.invalid_code, the same words for unknown, used, expired and suspended
  */
-export async function consumeCode(room: Room, trx: IdentityTransaction, code: string): Promise<IdentityTables['identity_subject']> {
+export async function consumeCode(
+  room: Room,
+  trx: IdentityTransaction,
+  code: string,
+): Promise<IdentityTables['identity_subject']> {
   const nowMs = room.clock.nowMs()
   const used = await trx
     .updateTable('identity_one_time_code')
@@ -146,7 +155,10 @@ export async function findBrowserSession(
   return row
 }
 
-export async function listBrowserSessions(room: Room, personId: string): Promise<IdentityTables['identity_browser_session'][]> {
+export async function listBrowserSessions(
+  room: Room,
+  personId: string,
+): Promise<IdentityTables['identity_browser_session'][]> {
   const nowMs = room.clock.nowMs()
   return await room.kysely
     .selectFrom('identity_browser_session')

@@ -76,7 +76,13 @@ export async function openSigner(options: { secretsDirectory: string; issuer: st
     sign,
     token({ lifetimeMs, ...claims }, type) {
       const issuedAt = Math.floor(clock.nowMs() / 1000)
-      const body = { ...claims, iss: issuer, iat: issuedAt, nbf: issuedAt, exp: issuedAt + Math.floor(lifetimeMs / 1000) }
+      const body = {
+        ...claims,
+        iss: issuer,
+        iat: issuedAt,
+        nbf: issuedAt,
+        exp: issuedAt + Math.floor(lifetimeMs / 1000),
+      }
       const input = `${encodeJson({ alg: 'ES256', typ: type, kid: current.kid })}.${encodeJson(body)}`
       return `${input}.${Buffer.from(sign(Buffer.from(input))).toString('base64url')}`
     },
@@ -102,7 +108,9 @@ async function loadOrCreateKeys(directory: string, clock: Clock): Promise<z.infe
 async function refuseIfOthersMayRead(path: string): Promise<void> {
   const { mode } = await stat(path)
   if ((mode & 0o077) === 0) return
-  throw identityFaults.insecureSecrets(`${path} can be read by others.`, { hint: `chmod 600 ${path}, then make new keys.` })
+  throw identityFaults.insecureSecrets(`${path} can be read by others.`, {
+    hint: `chmod 600 ${path}, then make new keys.`,
+  })
 }
 
 function encodeJson(value: unknown): string {

@@ -80,7 +80,10 @@ export function subjectOfAccessKey(
   if (key === undefined || (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)) return undefined
   const owner = activeSubject(snapshot, key.subjectId)
   if (owner === undefined) return undefined
-  const limits = { ...key.limits, actions: (key.limits.actions ?? actions).filter((action) => !personOnlyActions.has(action)) }
+  const limits = {
+    ...key.limits,
+    actions: (key.limits.actions ?? actions).filter((action) => !personOnlyActions.has(action)),
+  }
   const subject = key.actor === null ? { ...subjectOf(owner), limits } : actingSubject(owner, key.actor, limits)
   return { secret: key.secret, subject }
 }

@@ -37,13 +37,20 @@ export interface Browser {
   signIn(code: string): Promise<Response>
 }
 
-export async function startIdentity(open: OpenTestDatabase, options: { clock?: Clock; https?: boolean } = {}): Promise<TestIdentity> {
+export async function startIdentity(
+  open: OpenTestDatabase,
+  options: { clock?: Clock; https?: boolean } = {},
+): Promise<TestIdentity> {
   const database = await open()
   await migrate(database, [identityMigrations])
   const { path } = await temporaryDirectory()
   const secretsDirectory = join(path, 'secrets')
   const logLines: string[] = []
-  const log: Logger = createLogger({ process: 'test', level: 'trace', destination: { write: (line: string) => void logLines.push(line) } })
+  const log: Logger = createLogger({
+    process: 'test',
+    level: 'trace',
+    destination: { write: (line: string) => void logLines.push(line) },
+  })
   const clock = options.clock ?? systemClock()
   const facts = openFacts({ database, clock, log })
   const port = await freePort()
@@ -80,7 +87,10 @@ export async function startIdentity(open: OpenTestDatabase, options: { clock?: C
     },
     browser: () => createBrowser(url),
     withToken: (token) =>
-      createClient(identityContract, { baseUrl: url, ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }) }),
+      createClient(identityContract, {
+        baseUrl: url,
+        ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      }),
   }
 }
 
@@ -118,7 +128,8 @@ export async function adminBrowser(test: TestIdentity): Promise<Browser> {
   const browser = test.browser()
   const { code } = await test.identity.createAdminLink()
   const response = await browser.signIn(code)
-  if (response.status !== 200) throw new Error(`the admin could not sign in: ${response.status} ${await response.text()}`)
+  if (response.status !== 200)
+    throw new Error(`the admin could not sign in: ${response.status} ${await response.text()}`)
   return browser
 }
 

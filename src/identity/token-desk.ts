@@ -101,7 +101,11 @@ export function createTokenDesk(parts: {
       }
       const { subject } = key
       const origin = { actor: { id: subject.id, kind: subject.kind, name: subject.name }, ...from }
-      await room.audit(room.kysely, origin, { action: 'token-issued', target: accessKeyId, detail: { method: 'access key' } })
+      await room.audit(room.kysely, origin, {
+        action: 'token-issued',
+        target: accessKeyId,
+        detail: { method: 'access key' },
+      })
       const allowed = subject.limits?.actions ?? []
       const expiresAtMs = snapshot().accessKeys[accessKeyId]?.expiresAtMs ?? Infinity
       return signedToken(

@@ -14,7 +14,8 @@ export function registerDaqCommands(program: Command, context: CommandContext): 
 
   addVerb(daq, 'watch <folder>', {
     summary: 'bring every closed run file of a folder to safety, and tell about runs while they are recorded',
-    example: 'cygnet daq watch /data/daq --experiment demo --setup lime --series sim --server http://127.0.0.1:8410 --key-file daq.key',
+    example:
+      'cygnet daq watch /data/daq --experiment demo --setup lime --series sim --server http://127.0.0.1:8410 --key-file daq.key',
   })
     .requiredOption('-e, --experiment <name>', 'the experiment')
     .requiredOption('--setup <name>', 'the setup that takes the runs')
@@ -130,7 +131,8 @@ async function simulate({ output }: CommandContext, options: SimulateOptions): P
     directory: options.dir,
     runs: options.runs === 'forever' ? Number.POSITIVE_INFINITY : numberOf('--runs', options.runs),
     images,
-    pedestalImages: options.pedestalImages === undefined ? images : numberOf('--pedestal-images', options.pedestalImages),
+    pedestalImages:
+      options.pedestalImages === undefined ? images : numberOf('--pedestal-images', options.pedestalImages),
     seed: numberOf('--seed', options.seed),
     paceMs: numberOf('--pace', options.pace) * 1000,
     pauseMs: numberOf('--pause', options.pause) * 1000,

@@ -55,9 +55,12 @@ export function openIngest(options: IngestOptions): Ingest {
             return { bucket: rawBucketOf(experiment), s3Url: s3.url, region: s3.region, serverMs: clock.nowMs() }
           },
           openRun: async ({ params, body }) => answerOf(await reportOpened(reports, params.experiment, body)),
-          progress: async ({ params, body }) => answerOf(await reportProgress(reports, params.experiment, params.run, body)),
-          closed: async ({ params, body }) => answerOf(await reportClosed(reports, params.experiment, params.run, body)),
-          failed: async ({ params, body }) => answerOf(await reportFailed(reports, params.experiment, params.run, body)),
+          progress: async ({ params, body }) =>
+            answerOf(await reportProgress(reports, params.experiment, params.run, body)),
+          closed: async ({ params, body }) =>
+            answerOf(await reportClosed(reports, params.experiment, params.run, body)),
+          failed: async ({ params, body }) =>
+            answerOf(await reportFailed(reports, params.experiment, params.run, body)),
           recovered: async ({ params }) => answerOf(await reportRecovered(reports, params.experiment, params.run)),
           async objectStatus({ params: { experiment }, query }) {
             await logbook.requireExperiment(experiment)

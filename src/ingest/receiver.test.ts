@@ -25,7 +25,13 @@ async function openRoom(open: OpenTestDatabase) {
   const jobs = openJobs({ database, clock, log })
   const logbook = openLogbook({ database, facts, clock })
   await logbook.transact((trx) =>
-    logbook.createExperiment(trx, { name: 'demo', title: 'Demo', template: 'single-setup', setup: 'lime', series: 'sim' }),
+    logbook.createExperiment(trx, {
+      name: 'demo',
+      title: 'Demo',
+      template: 'single-setup',
+      setup: 'lime',
+      series: 'sim',
+    }),
   )
   const pathOf = (bucket: string, key: string) => join(folder.path, bucket, key)
   const s3 = { url: 'http://127.0.0.1:1', region: 'local' }
@@ -85,10 +91,20 @@ forEachDatabase('receiver', (open) => {
     await put('lime/sim/run00012.mid', bytes)
     await announce('lime/sim/run00012.mid')
     const shown = await logbook.showRun('demo', 'sim:12')
-    expect(shown.run).toMatchObject({ state: 'closed', kind: 'data', images: 2, faults: 0, description: 'small', setup: 'lime' })
+    expect(shown.run).toMatchObject({
+      state: 'closed',
+      kind: 'data',
+      images: 2,
+      faults: 0,
+      description: 'small',
+      setup: 'lime',
+    })
     expect(shown.run.startedMs).toBe(Date.UTC(2026, 0, 2))
     expect(shown.run.sizeBytes).toBe(bytes.length)
-    expect(shown.files.map((file) => [file.role, file.state])).toEqual([['raw', 'safe'], ['sidecar', 'safe']])
+    expect(shown.files.map((file) => [file.role, file.state])).toEqual([
+      ['raw', 'safe'],
+      ['sidecar', 'safe'],
+    ])
     expect(shown.conditions).toBeGreaterThan(10)
     expect(await closedFacts()).toBe(1)
   })
@@ -97,7 +113,12 @@ forEachDatabase('receiver', (open) => {
     const { logbook, put, simulate } = await openRoom(open)
     const { bytes } = await simulate(3, { kind: 'pedestal' })
     await put('lime/sim/run00003.mid.gz', gzipSync(bytes, { level: 1 }))
-    expect((await logbook.showRun('demo', 'sim:3')).run).toMatchObject({ state: 'closed', kind: 'pedestal', images: 2, faults: 0 })
+    expect((await logbook.showRun('demo', 'sim:3')).run).toMatchObject({
+      state: 'closed',
+      kind: 'pedestal',
+      images: 2,
+      faults: 0,
+    })
   })
 
   test('damaged files say what is wrong and what to do, and the next run is processed', async () => {
@@ -113,7 +134,13 @@ forEachDatabase('receiver', (open) => {
     await put('lime/sim/run00006.mid', (await simulate(6)).bytes)
     const of = async (number: number) => {
       const { run, faults, files } = await logbook.showRun('demo', `sim:${number}`)
-      return { state: run.state, images: run.images, faults: faults.map((one) => one.code), file: files[0]?.state, faultList: faults }
+      return {
+        state: run.state,
+        images: run.images,
+        faults: faults.map((one) => one.code),
+        file: files[0]?.state,
+        faultList: faults,
+      }
     }
     expect(await of(1)).toMatchObject({ state: 'crashed', images: 0, faults: ['ingest.file_empty'], file: 'damaged' })
     expect(await of(2)).toMatchObject({ state: 'crashed', images: 0, file: 'damaged' })
@@ -147,14 +174,23 @@ forEachDatabase('receiver', (open) => {
 
   test('the reports of an agent open and close the run; wrong bytes in the store are found from either side', async () => {
     const { logbook, put, simulate, reports } = await openRoom(open)
-    const opened = { setup: 'lime', series: 'sim', number: 5, startedMs: 1000, path: '/daq/run00005.mid', agent: 'daq1' }
+    const opened = {
+      setup: 'lime',
+      series: 'sim',
+      number: 5,
+      startedMs: 1000,
+      path: '/daq/run00005.mid',
+      agent: 'daq1',
+    }
     await reportOpened(reports, 'demo', opened)
     await reportOpened(reports, 'demo', { ...opened, pedestal: true, description: 'ped' })
     const grown = await reportProgress(reports, 'demo', 'sim:5', { bytes: 100, events: 1, atMs: 5 })
     expect(grown).toMatchObject({ state: 'recording', kind: 'pedestal', sizeBytes: 100, description: 'ped' })
     const key = 'lime/sim/run00005.mid'
     const closed = { key, sizeBytes: 200, sha256: 'a'.repeat(64), endOfRunSeen: true, endedMs: 2000 }
-    await expect(reportClosed(reports, 'demo', 'sim:5', { ...closed, key: 'lime/sim/run00006.mid' })).rejects.toMatchObject({
+    await expect(
+      reportClosed(reports, 'demo', 'sim:5', { ...closed, key: 'lime/sim/run00006.mid' }),
+    ).rejects.toMatchObject({
       code: 'ingest.unrecognised_file',
     })
     expect(await reportClosed(reports, 'demo', 'sim:5', closed)).toMatchObject({ state: 'closing', endedMs: 2000 })
@@ -165,7 +201,9 @@ forEachDatabase('receiver', (open) => {
     await put(key, (await simulate(5)).bytes)
     const shown = await logbook.showRun('demo', 'sim:5')
     expect(shown.files[0]).toMatchObject({ state: 'damaged' })
-    expect(shown.faults.filter((fault) => fault.resolvedMs === null)).toMatchObject([{ code: 'ingest.checksum_mismatch' }])
+    expect(shown.faults.filter((fault) => fault.resolvedMs === null)).toMatchObject([
+      { code: 'ingest.checksum_mismatch' },
+    ])
     // The other way round: stored and read before the sender says what it should be.
     await put('lime/sim/run00007.mid', (await simulate(7)).bytes)
     await reportClosed(reports, 'demo', 'sim:7', { ...closed, key: 'lime/sim/run00007.mid' })
@@ -175,7 +213,9 @@ forEachDatabase('receiver', (open) => {
   test('a file that says another number is filed under its name, with a warning; a deleted file is said to be lost', async () => {
     const { logbook, put, announce, simulate, pathOf } = await openRoom(open)
     await put('lime/sim/run00021.mid', (await simulate(20)).bytes)
-    expect((await logbook.showRun('demo', 'sim:21')).faults).toMatchObject([{ code: 'ingest.number_differs', severity: 'warning' }])
+    expect((await logbook.showRun('demo', 'sim:21')).faults).toMatchObject([
+      { code: 'ingest.number_differs', severity: 'warning' },
+    ])
     await rm(pathOf('demo-raw', 'lime/sim/run00021.mid'))
     await announce('lime/sim/run00021.mid', 'storage.object-deleted')
     const { run, files } = await logbook.showRun('demo', 'sim:21')

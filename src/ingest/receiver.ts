@@ -61,7 +61,11 @@ export function startReceiver(options: ReceiverOptions): void {
     for (const fault of await logbook.openFaults(experiment, trx)) {
       if (!curedBySetup.includes(fault.code) || !fault.topic.startsWith('file ')) continue
       const slash = fault.place.indexOf('/')
-      await inspectLater(trx, fact, { experiment, bucket: fault.place.slice(0, slash), key: fault.place.slice(slash + 1) })
+      await inspectLater(trx, fact, {
+        experiment,
+        bucket: fault.place.slice(0, slash),
+        key: fault.place.slice(slash + 1),
+      })
     }
   })
   jobs.register('ingest.inspect', inspectJob, (payload, { signal }) => inspectObject(options, payload, signal), {
@@ -111,9 +115,7 @@ export async function inspectObject(options: ReceiverOptions, object: InspectJob
   }
   await failpoint('ingest.before-record')
   try {
-    await logbook.transact((trx) =>
-      record(options, trx, object, found.place, { sha256, sizeBytes: after.size, run }),
-    )
+    await logbook.transact((trx) => record(options, trx, object, found.place, { sha256, sizeBytes: after.size, run }))
   } catch (error) {
     if (!(error instanceof Fault) || !error.code.startsWith('logbook.')) throw error
     await logbook.transact((trx) => logbook.raiseFault(trx, unplaced(object, error)))

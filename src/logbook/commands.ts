@@ -151,7 +151,12 @@ export async function experimentOf(context: CommandContext, named: string | unde
   if (items.length === 1) return items[0]!.name
   throw foundationFaults.badRequest(
     items.length === 0 ? 'You see no experiment.' : 'You see several experiments; say which one is meant.',
-    { hint: items.length === 0 ? 'Ask to be invited to one.' : `Add --experiment, one of: ${items.map((one) => one.name).join(', ')}.` },
+    {
+      hint:
+        items.length === 0
+          ? 'Ask to be invited to one.'
+          : `Add --experiment, one of: ${items.map((one) => one.name).join(', ')}.`,
+    },
   )
 }
 

@@ -17,7 +17,11 @@ export interface ConditionValue {
 const rowsPerStatement = 1000
 
 /** Replaces all conditions of a run. A value at the end that equals the one at the beginning is not stored. */
-export async function replaceConditions(trx: AnyTransaction, runId: string, values: readonly ConditionValue[]): Promise<void> {
+export async function replaceConditions(
+  trx: AnyTransaction,
+  runId: string,
+  values: readonly ConditionValue[],
+): Promise<void> {
   const db: Transaction<LogbookTables> = trx
   const rows = new Map<string, Insertable<ConditionTable>>()
   for (const one of values) if (one.moment === 'begin') rows.set(`begin ${one.path}`, rowOf(runId, one))
@@ -31,7 +35,10 @@ export async function replaceConditions(trx: AnyTransaction, runId: string, valu
   await db.deleteFrom('logbook_condition').where('run_id', '=', runId).execute()
   const all = [...rows.values()]
   for (let from = 0; from < all.length; from += rowsPerStatement) {
-    await db.insertInto('logbook_condition').values(all.slice(from, from + rowsPerStatement)).execute()
+    await db
+      .insertInto('logbook_condition')
+      .values(all.slice(from, from + rowsPerStatement))
+      .execute()
   }
 }
 

@@ -117,7 +117,9 @@ export async function requireExperiment(database: Kysely<any>, name: string): Pr
   const db: Kysely<LogbookTables> = database
   const row = await db.selectFrom('logbook_experiment').selectAll().where('name', '=', name).executeTakeFirst()
   if (row === undefined) {
-    throw logbookFaults.noSuchExperiment(`There is no experiment '${name}'.`, { hint: 'See them all: cygnet experiments' })
+    throw logbookFaults.noSuchExperiment(`There is no experiment '${name}'.`, {
+      hint: 'See them all: cygnet experiments',
+    })
   }
   return { name: row.name, title: row.title, template: row.template, createdMs: row.created_ms }
 }

@@ -53,7 +53,10 @@ export async function raiseFault(trx: AnyTransaction, news: FaultNews, clock: Cl
     )
     .execute()
   const known =
-    before !== undefined && before.resolved_ms === null && before.detail === news.detail && before.run_id === said.run_id
+    before !== undefined &&
+    before.resolved_ms === null &&
+    before.detail === news.detail &&
+    before.run_id === said.run_id
   if (!known) await tell(trx, 'logbook.fault-raised', { ...news, runId: said.run_id }, clock)
 }
 

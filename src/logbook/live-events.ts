@@ -66,7 +66,11 @@ export async function* liveEvents(given: {
       nextFact = tail.next()
       const fact = first.value
       if (fact.data.experiment !== experiment || !kinds.some((kind) => fact.kind.startsWith(kind))) continue
-      yield { event: fact.kind, data: { ...fact.data, subject: fact.subject, atMs: fact.atMs }, id: String(fact.sequence) }
+      yield {
+        event: fact.kind,
+        data: { ...fact.data, subject: fact.subject, atMs: fact.atMs },
+        id: String(fact.sequence),
+      }
     }
   } finally {
     forget()

@@ -14,10 +14,18 @@ async function openRoom(open: OpenTestDatabase) {
   const facts = openFacts({ database, clock, log: silentLogger() })
   const logbook = openLogbook({ database, facts, clock, liveKinds: ['storage.object-'] })
   await logbook.transact((trx) =>
-    logbook.createExperiment(trx, { name: 'demo', title: 'Demo', template: 'single-setup', setup: 'lime', series: 'sim' }),
+    logbook.createExperiment(trx, {
+      name: 'demo',
+      title: 'Demo',
+      template: 'single-setup',
+      setup: 'lime',
+      series: 'sim',
+    }),
   )
   const factKinds = async () =>
-    (await database.kysely.selectFrom('fact').select('kind').orderBy('sequence').execute()).map((row) => row.kind as string)
+    (await database.kysely.selectFrom('fact').select('kind').orderBy('sequence').execute()).map(
+      (row) => row.kind as string,
+    )
   return { database, clock, facts, logbook, factKinds }
 }
 
@@ -51,7 +59,9 @@ forEachDatabase('logbook', (open) => {
     const shown = await logbook.showExperiment('demo')
     expect(shown.setups).toMatchObject([{ name: 'lime', series: 'sim', firstNumber: 0, lastNumber: null }])
     expect(shown.series).toMatchObject([{ name: 'sim', lastNumber: null }])
-    expect(shown.recording).toMatchObject([{ status: 'not-recording', sentence: 'NOT RECORDING: no run has been taken yet.' }])
+    expect(shown.recording).toMatchObject([
+      { status: 'not-recording', sentence: 'NOT RECORDING: no run has been taken yet.' },
+    ])
     expect(await factKinds()).toEqual(['logbook.experiment-created', 'logbook.setup-added'])
     await expect(logbook.requireExperiment('nobody')).rejects.toMatchObject({ code: 'logbook.no_such_experiment' })
     await facts.close()
@@ -82,12 +92,17 @@ forEachDatabase('logbook', (open) => {
   test('a run of an unknown setup or series is refused and told what there is', async () => {
     const { logbook } = await openRoom(open)
     const of = (more: object) => logbook.transact((trx) => logbook.openRun(trx, opening(1, more)))
-    await expect(of({ setup: 'mango' })).rejects.toMatchObject({ code: 'logbook.no_such_setup', hint: expect.stringMatching(/lime\/sim/) })
+    await expect(of({ setup: 'mango' })).rejects.toMatchObject({
+      code: 'logbook.no_such_setup',
+      hint: expect.stringMatching(/lime\/sim/),
+    })
     await expect(of({ series: 'man' })).rejects.toMatchObject({ code: 'logbook.no_such_series' })
     await logbook.transact((trx) =>
       logbook.addSetup(trx, 'demo', { name: 'mango', series: 'man', firstNumber: 10, lastNumber: 20 }),
     )
-    await expect(of({ setup: 'mango', series: 'man' })).rejects.toMatchObject({ detail: expect.stringMatching(/outside the runs/) })
+    await expect(of({ setup: 'mango', series: 'man' })).rejects.toMatchObject({
+      detail: expect.stringMatching(/outside the runs/),
+    })
     expect((await of({ setup: 'mango', series: 'man', number: 10 })).created).toBe(true)
   })
 
@@ -211,7 +226,11 @@ forEachDatabase('logbook', (open) => {
       logbook.updateRun(trx, 'demo', 'sim:1', { quality: 'bad', qualityReason: 'sparks' }, 'anna'),
     )
     expect(judged).toMatchObject({ quality: 'bad', qualityReason: 'sparks' })
-    const row = await database.kysely.selectFrom('fact').selectAll().orderBy('sequence', 'desc').executeTakeFirstOrThrow()
+    const row = await database.kysely
+      .selectFrom('fact')
+      .selectAll()
+      .orderBy('sequence', 'desc')
+      .executeTakeFirstOrThrow()
     expect(JSON.parse(row.data as string)).toMatchObject({ changed: 'quality', by: 'anna', run: 'sim:1' })
   })
 
@@ -221,12 +240,18 @@ forEachDatabase('logbook', (open) => {
     expect(await logbook.recordingStatus('demo')).toMatchObject([{ status: 'recording', run: 'sim:1' }])
     clock.advance(61_000)
     expect(await logbook.recordingStatus('demo')).toMatchObject([
-      { status: 'not-recording', sentence: expect.stringMatching(/^NOT RECORDING: nothing was heard of run sim:1 for 1 min 1 s/) },
+      {
+        status: 'not-recording',
+        sentence: expect.stringMatching(/^NOT RECORDING: nothing was heard of run sim:1 for 1 min 1 s/),
+      },
     ])
     const { id } = await logbook.requireRun('demo', 'sim:1')
     await logbook.transact((trx) => logbook.closeRun(trx, id, closing, { sameBytes: false }))
     expect(await logbook.recordingStatus('demo')).toMatchObject([
-      { status: 'not-recording', sentence: expect.stringMatching(/^NOT RECORDING since 1970-01-01 00:01:01 UTC; the last run was sim:1/) },
+      {
+        status: 'not-recording',
+        sentence: expect.stringMatching(/^NOT RECORDING since 1970-01-01 00:01:01 UTC; the last run was sim:1/),
+      },
     ])
   })
 

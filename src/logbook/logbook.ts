@@ -89,7 +89,8 @@ export function openLogbook({ database, facts, clock, liveKinds = [], admitCreat
     /** The run `series:number`, or Fault 404 that names the last run of the series. */
     requireRun: async (experiment: string, reference: string, trx: AnyTransaction | typeof kysely = kysely) =>
       runOfRow(await requireRunRow(trx, experiment, reference)),
-    runById: async (runId: string, trx: AnyTransaction | typeof kysely = kysely) => runOfRow(await runRowById(trx, runId)),
+    runById: async (runId: string, trx: AnyTransaction | typeof kysely = kysely) =>
+      runOfRow(await runRowById(trx, runId)),
     runFiles: (runId: string, trx: AnyTransaction | typeof kysely = kysely) => files.listFiles(trx, runId),
     findFile: (bucket: string, key: string, trx: AnyTransaction | typeof kysely = kysely) =>
       files.findFile(trx, bucket, key),

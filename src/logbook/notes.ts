@@ -69,7 +69,8 @@ export async function listNotes(
     .where('logbook_note.experiment', '=', experiment)
   if (of.runId !== undefined) query = query.where('logbook_note.run_id', '=', of.runId)
   if (page.cursor !== undefined) {
-    if (!/^[0-9a-f-]{36}$/.test(page.cursor)) throw logbookFaults.badCursor('The page cursor was not made by this list.')
+    if (!/^[0-9a-f-]{36}$/.test(page.cursor))
+      throw logbookFaults.badCursor('The page cursor was not made by this list.')
     query = query.where('logbook_note.id', '<', page.cursor)
   }
   const rows = await query

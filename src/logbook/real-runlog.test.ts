@@ -32,36 +32,42 @@ async function seeded(dataPath: string, files: { file: string; series: string }[
   return { database, logbook, all }
 }
 
-testOnDomainData('the real logbooks of two sites, twenty thousand runs, are paged without loss and found by what they say', async (data) => {
-  const { database, logbook, all } = await seeded(data, [
-    { file: 'runlog_LNGS_2023-05.csv.gz', series: 'lngs' },
-    { file: 'runlog_LNF_auto.csv', series: 'lnf' },
-  ])
-  const runs = await all({})
-  expect(runs).toHaveLength(14_363 + 5_052)
-  expect(new Set(runs.map((run) => run.reference)).size).toBe(runs.length)
-  expect((await all({ series: 'lngs', state: 'crashed' })).length).toBe(131)
-  expect((await all({ text: 'stability' })).length).toBeGreaterThan(100)
-  const commas = await all({ text: 'fe, 4cm cu shielding,' })
-  expect(commas.length).toBeGreaterThan(50)
-  expect(commas.every((run) => run.description.toLowerCase().includes('shielding'))).toBe(true)
-  const around = await logbook.listRuns('cygno', { series: 'lngs', numbers: '9195-9200' }, { limit: 10 })
-  expect(around.items.find((run) => run.number === 9197)).toMatchObject({ state: 'closed' })
-  const missing = logbook.showRun('cygno', 'lngs:99999')
-  await expect(missing).rejects.toMatchObject({ hint: "The last run of series 'lngs' is 20056." })
-  await database.close()
-})
+testOnDomainData(
+  'the real logbooks of two sites, twenty thousand runs, are paged without loss and found by what they say',
+  async (data) => {
+    const { database, logbook, all } = await seeded(data, [
+      { file: 'runlog_LNGS_2023-05.csv.gz', series: 'lngs' },
+      { file: 'runlog_LNF_auto.csv', series: 'lnf' },
+    ])
+    const runs = await all({})
+    expect(runs).toHaveLength(14_363 + 5_052)
+    expect(new Set(runs.map((run) => run.reference)).size).toBe(runs.length)
+    expect((await all({ series: 'lngs', state: 'crashed' })).length).toBe(131)
+    expect((await all({ text: 'stability' })).length).toBeGreaterThan(100)
+    const commas = await all({ text: 'fe, 4cm cu shielding,' })
+    expect(commas.length).toBeGreaterThan(50)
+    expect(commas.every((run) => run.description.toLowerCase().includes('shielding'))).toBe(true)
+    const around = await logbook.listRuns('cygno', { series: 'lngs', numbers: '9195-9200' }, { limit: 10 })
+    expect(around.items.find((run) => run.number === 9197)).toMatchObject({ state: 'closed' })
+    const missing = logbook.showRun('cygno', 'lngs:99999')
+    await expect(missing).rejects.toMatchObject({ hint: "The last run of series 'lngs' is 20056." })
+    await database.close()
+  },
+)
 
-testOnDomainData('the night when summer time ends: runs stay in order by number and never overlap in UTC', async (data) => {
-  const { database, all } = await seeded(data, [{ file: 'runlog_LNGS_dst_change_2022-10-30.csv', series: 'lngs' }])
-  const runs = (await all({})).toReversed()
-  const by = new Map(runs.map((run) => [run.number, run]))
-  expect(by.get(2602)!.startedMs!).toBeGreaterThan(by.get(2601)!.endedMs!)
-  for (let index = 1; index < runs.length; index++) {
-    expect(runs[index]!.startedMs!).toBeGreaterThanOrEqual(runs[index - 1]!.endedMs!)
-  }
-  await database.close()
-})
+testOnDomainData(
+  'the night when summer time ends: runs stay in order by number and never overlap in UTC',
+  async (data) => {
+    const { database, all } = await seeded(data, [{ file: 'runlog_LNGS_dst_change_2022-10-30.csv', series: 'lngs' }])
+    const runs = (await all({})).toReversed()
+    const by = new Map(runs.map((run) => [run.number, run]))
+    expect(by.get(2602)!.startedMs!).toBeGreaterThan(by.get(2601)!.endedMs!)
+    for (let index = 1; index < runs.length; index++) {
+      expect(runs[index]!.startedMs!).toBeGreaterThanOrEqual(runs[index - 1]!.endedMs!)
+    }
+    await database.close()
+  },
+)
 
 testOnDomainData('odd rows: no stop, no events, unknown sizes', async (data) => {
   const { database, all } = await seeded(data, [
@@ -70,7 +76,9 @@ testOnDomainData('odd rows: no stop, no events, unknown sizes', async (data) => 
     { file: 'runlog_LNGS_old26col_2023-03.csv', series: 'old' },
   ])
   expect((await all({ series: 'lngs' })).length).toBe(141)
-  expect((await all({ series: 'man' })).map((run) => run.images)).toEqual(Array.from({ length: 10 }, () => expect.closeTo(403, -1)))
+  expect((await all({ series: 'man' })).map((run) => run.images)).toEqual(
+    Array.from({ length: 10 }, () => expect.closeTo(403, -1)),
+  )
   expect((await all({ series: 'old' })).length).toBe(252)
   const runs = await all({})
   expect(runs.some((run) => run.endedMs === null && run.sizeBytes === null && run.images === null)).toBe(true)

@@ -60,7 +60,10 @@ export async function insertRuns(trx: AnyTransaction, rows: readonly Insertable<
   const texts = new Map(rows.map((row) => [`${row.experiment} ${row.text_id}`, row]))
   for (const { experiment, description } of texts.values()) await rememberText(trx, experiment, description)
   for (let from = 0; from < rows.length; from += 1000) {
-    await db.insertInto('logbook_run').values(rows.slice(from, from + 1000)).execute()
+    await db
+      .insertInto('logbook_run')
+      .values(rows.slice(from, from + 1000))
+      .execute()
   }
 }
 
@@ -90,7 +93,12 @@ export function parseCsv(text: string): string[][] {
   return rows
 }
 
-const rome = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Rome', hour: '2-digit', hour12: false, day: '2-digit' })
+const rome = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'Europe/Rome',
+  hour: '2-digit',
+  hour12: false,
+  day: '2-digit',
+})
 
 /**
  * Wall time of Rome in UTC ms; null for an empty or impossible text. In the hour that comes twice when summer time ends,

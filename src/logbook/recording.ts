@@ -32,7 +32,12 @@ async function latest(
 }
 
 /** Pure: what to say of a setup, given its open run and its last run. Times UTC ms. */
-export function recordingOf(setup: string, open: RunRow | undefined, last: RunRow | undefined, nowMs: number): Recording {
+export function recordingOf(
+  setup: string,
+  open: RunRow | undefined,
+  last: RunRow | undefined,
+  nowMs: number,
+): Recording {
   const run = last === undefined ? null : `${last.series}:${last.number}`
   if (open !== undefined && nowMs - open.last_seen_ms <= silentAfterMs) {
     const sinceMs = open.started_ms ?? open.created_ms

@@ -42,7 +42,14 @@ async function serve() {
   const as = (name: string) => createClient(logbookContract, { baseUrl, headers: { authorization: `Bearer ${name}` } })
   const open = (number: number) =>
     logbook.transact((trx) =>
-      logbook.openRun(trx, { experiment: 'demo', setup: 'lime', series: 'sim', number, state: 'recording', startedMs: 1_000_000 }),
+      logbook.openRun(trx, {
+        experiment: 'demo',
+        setup: 'lime',
+        series: 'sim',
+        number,
+        state: 'recording',
+        startedMs: 1_000_000,
+      }),
     )
   return { database, logbook, clock, baseUrl, as, open }
 }
@@ -62,11 +69,15 @@ test('the admin creates experiments; everybody sees only what they may read', as
   const page = await as('reader').listRuns({ params, query: { limit: 1, total: 'yes' } })
   expect(page).toMatchObject({ total: 2, items: [{ reference: 'sim:2' }] })
   await expect(as('reader').listRuns({ params: { experiment: 'other' } })).rejects.toMatchObject({ status: 401 })
-  await expect(as('reader').updateRun({ params: { ...params, run: 'sim:2' }, body: { quality: 'bad' } })).rejects.toBeDefined()
+  await expect(
+    as('reader').updateRun({ params: { ...params, run: 'sim:2' }, body: { quality: 'bad' } }),
+  ).rejects.toBeDefined()
   const changed = await as('admin').updateRun({ params: { ...params, run: 'sim:2' }, body: { quality: 'bad' } })
   expect(changed.quality).toBe('bad')
   await as('admin').addNote({ params, body: { run: 'sim:2', text: 'hello' } })
-  expect((await as('reader').showRun({ params: { ...params, run: 'sim:2' } })).notes).toMatchObject([{ author: 'admin' }])
+  expect((await as('reader').showRun({ params: { ...params, run: 'sim:2' } })).notes).toMatchObject([
+    { author: 'admin' },
+  ])
   await expect(as('reader').showRun({ params: { ...params, run: 'sim:9' } })).rejects.toMatchObject({
     code: 'logbook.no_such_run',
     hint: "The last run of series 'sim' is 2.",
@@ -89,7 +100,8 @@ test('live events are of this experiment only, resume after Last-Event-ID, and c
   const listening = listen('1').catch(() => {})
   await expect.poll(() => seen.map((one) => one.event)).toEqual(['logbook.setup-added'])
   await transact(database, async (trx) => {
-    const fact = (kind: string, experiment: string) => appendFact(trx, { kind, subject: 'x', data: { experiment } }, clock)
+    const fact = (kind: string, experiment: string) =>
+      appendFact(trx, { kind, subject: 'x', data: { experiment } }, clock)
     await fact('storage.object-created', 'other')
     await fact('identity.key-made', 'demo')
     await fact('storage.object-created', 'demo')

@@ -10,7 +10,13 @@ import type { Logbook } from './logbook.ts'
 export function bindLogbookRoutes(
   app: FastifyInstance,
   gate: Gate,
-  { logbook, facts, board, kinds, admitCreator }: {
+  {
+    logbook,
+    facts,
+    board,
+    kinds,
+    admitCreator,
+  }: {
     logbook: Logbook
     facts: Facts
     board: ProgressBoard

@@ -28,7 +28,12 @@ export interface StoredRunFile extends RunFile {
 }
 
 /** Records a file of a run, or what is new about it; fields that are left out keep their value. */
-export async function recordFile(trx: AnyTransaction, runId: string, news: FileNews, clock: Clock): Promise<StoredRunFile> {
+export async function recordFile(
+  trx: AnyTransaction,
+  runId: string,
+  news: FileNews,
+  clock: Clock,
+): Promise<StoredRunFile> {
   const db: Transaction<LogbookTables> = trx
   const nowMs = clock.nowMs()
   const before = await findFile(trx, news.bucket, news.key)

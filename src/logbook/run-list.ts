@@ -67,11 +67,20 @@ function filtered(query: Query, experiment: string, filter: RunFilter): Query {
     const ranges = filter.numbers
     result = result.where((eb) => inRanges(eb, ranges))
   }
-  const words = (filter.text ?? '').toLowerCase().split(/\s+/).filter((one) => one !== '')
+  const words = (filter.text ?? '')
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((one) => one !== '')
   if (words.length > 0) {
     result = result.where('text_id', 'in', (eb) => {
-      const texts = eb.selectFrom('logbook_text').select('logbook_text.id').where('logbook_text.experiment', '=', experiment)
-      return words.reduce((query, word) => query.where(sql<boolean>`search_text like ${patternOf(word)} escape '\\'`), texts)
+      const texts = eb
+        .selectFrom('logbook_text')
+        .select('logbook_text.id')
+        .where('logbook_text.experiment', '=', experiment)
+      return words.reduce(
+        (query, word) => query.where(sql<boolean>`search_text like ${patternOf(word)} escape '\\'`),
+        texts,
+      )
     })
   }
   return result
@@ -100,5 +109,7 @@ function readCursor(cursor: string): { series: string; number: number } {
   } catch {
     // Said below in words.
   }
-  throw logbookFaults.badCursor('The page cursor was not made by this list.', { hint: 'Start again from the first page.' })
+  throw logbookFaults.badCursor('The page cursor was not made by this list.', {
+    hint: 'Start again from the first page.',
+  })
 }

@@ -1,5 +1,5 @@
 /** Between the rows of a run and what the contract shows; every fact about a run is appended here. */
-import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
+import { sql, type Kysely, type Selectable } from 'kysely'
 import { appendFact } from '../foundation/facts.ts'
 import type { AnyTransaction } from '../foundation/database.ts'
 import type { Clock } from '../foundation/time.ts'

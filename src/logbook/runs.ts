@@ -37,7 +37,11 @@ export interface RunClosing {
 }
 
 /** The run, made if it was not there. A run that exists keeps its state. Fault 404 for an unknown setup or series. */
-export async function openRun(trx: AnyTransaction, given: RunOpening, clock: Clock): Promise<{ run: Run; created: boolean }> {
+export async function openRun(
+  trx: AnyTransaction,
+  given: RunOpening,
+  clock: Clock,
+): Promise<{ run: Run; created: boolean }> {
   const db: Transaction<LogbookTables> = trx
   await requireSetup(trx, given.experiment, given)
   const nowMs = clock.nowMs()
@@ -209,8 +213,7 @@ export async function updateRun(
   const description = change.description ?? row.description
   const quality = change.quality ?? row.quality
   const qualityReason = change.qualityReason ?? (quality === row.quality ? row.quality_reason : '')
-  const same =
-    description === row.description && quality === row.quality && qualityReason === row.quality_reason
+  const same = description === row.description && quality === row.quality && qualityReason === row.quality_reason
   if (same) return runOfRow(row)
   const db: Transaction<LogbookTables> = trx
   const changed = await db

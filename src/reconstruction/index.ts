@@ -1,8 +1,8 @@
 /**
  * Door of the reconstruction room: images to tracks.
  *
- * `openReconstruction` is what the control process starts; the kernels and `reconstructImage` are pure functions
- * for notebooks' servers, benches and other rooms that hold an image in memory.
+ * `openReconstruction` is what the control process starts before compute does: it registers the kinds of jobs and
+ * follows closed runs. Errors are Faults of `errors.ts`.
  */
 export { reconstructionContract, automaticCampaign, clusterColumns } from './contract.ts'
 export type {
@@ -20,6 +20,7 @@ export { reconstructionFaults } from './errors.ts'
 export { reconstructionMigrations } from './tables.ts'
 export { openReconstruction } from './service.ts'
 export type { Reconstruction, ReconstructionOptions } from './service.ts'
+export type { ProductStore } from './job-kinds.ts'
 export { defaultParameters, parameterCatalogue } from './parameters.ts'
 export type { ReconstructionParameters } from './parameters.ts'
 export { registerReconstructionCommands } from './commands.ts'

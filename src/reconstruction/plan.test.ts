@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { transact } from '../foundation/database.ts'
 import { forEachDatabase, temporaryDirectory } from '../foundation/testing.ts'
@@ -111,6 +113,24 @@ forEachDatabase('planning', (open) => {
       outcome: 'submitted',
       task: { generation: 1, campaign: 'other' },
     })
+  })
+
+  test('a run whose file was replaced is done again, once', async () => {
+    const opened = await room()
+    await opened.closeRun(1, 'pedestal')
+    await opened.facts.settled()
+    await pedestalDone(opened, 1)
+    await opened.closeRun(2, 'data')
+    await opened.facts.settled()
+    const folder = await temporaryDirectory()
+    const whole = join(folder.path, 'whole.mid')
+    await writeFile(whole, 'the file that came later')
+    for (let time = 0; time < 2; time++) {
+      await opened.closeRun(2, 'data', whole)
+      await opened.facts.settled()
+    }
+    expect((await jobsOf(opened)).filter((job) => job.subject === 'sim:2')).toHaveLength(2)
+    expect((await tasksOf(opened)).filter((task) => task.number === 2)).toHaveLength(1)
   })
 
   test('a run still recording is refused, a later pedestal is used for later runs only', async () => {

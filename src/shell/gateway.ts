@@ -10,7 +10,7 @@ import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import { followSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
 import { subjectOfAccessKey } from '../identity/index.ts'
-import { createS3Server, openStorage } from '../storage/index.ts'
+import { createS3Handler, createS3Server, openStorage } from '../storage/index.ts'
 import { readArguments, stopSignal } from './arguments.ts'
 import { createControlProxy } from './gateway/control-proxy.ts'
 import { createContentFace } from './gateway/content-face.ts'
@@ -39,7 +39,7 @@ const platformOptions = {
   content,
   log,
 }
-const s3Options = {
+const s3Handler = createS3Handler({
   storage,
   region: s3Region,
   log,
@@ -48,14 +48,14 @@ const s3Options = {
     return snapshot && subjectOfAccessKey(snapshot.identity, id)
   },
   permit: createPermit(followed),
-}
+})
 
 const servers: Server[] = []
 await listen(createPlatformServer(platformOptions), addresses.platformPort)
-await listen(createS3Server(s3Options), addresses.s3Port)
+await listen(createS3Server(s3Handler), addresses.s3Port)
 if (number === 1) {
   await listenLocally(createPlatformServer(platformOptions), 'platform.sock')
-  await listenLocally(createS3Server(s3Options), 's3.sock')
+  await listenLocally(createS3Server(s3Handler), 's3.sock')
 }
 log.info({ url: addresses.publicUrl, s3Url: addresses.s3Url }, 'gateway serves')
 await stopSignal()

@@ -34,7 +34,7 @@ export interface Platform {
 
 export async function readSettings(home: Home, port: number | undefined): Promise<Settings> {
   const overrides = port === undefined ? {} : { http: { port } }
-  return readConfig(settingsSchema, { home: home.folder, file: home.config, overrides })
+  return readConfig(settingsSchema, { home: home.folder, overrides })
 }
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {

@@ -5,8 +5,8 @@ import type { Storage } from '../storage/index.ts'
 
 /** Work that the platform does by itself; its code is ours, not a person's. */
 export const platformOwner = { id: 'platform', name: 'cygnet' }
-/** Work of the platform itself runs as a uid of its own, below every person's. */
-const platformUid = 299_999
+/** Work of the platform itself runs as a uid of its own, far above the people's, which are counted from 300000. */
+const platformUid = 2_000_000
 
 export function workspaces({ identity, storage }: { identity: Identity; storage: Storage }) {
   return async (ownerId: string, experiment: string): Promise<Workspace> => {

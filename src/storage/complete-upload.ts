@@ -89,9 +89,9 @@ function completedBefore(parts: StorageParts, { bucket, key, uploadId }: UploadA
 function choose(complete: CompleteUpload, present: ReadonlyMap<number, PartLine>): PartLine[] {
   if (complete.parts.length === 0) throw storageFaults.malformedXml('The list names no parts.')
   let sizeBytes = 0
+  const isOrdered = complete.parts.every((wanted, index) => index === 0 || complete.parts[index - 1]!.number < wanted.number)
+  if (!isOrdered) throw storageFaults.invalidPartOrder('Parts are not in ascending order.')
   const chosen = complete.parts.map((wanted, index) => {
-    const before = complete.parts[index - 1]
-    if (before !== undefined && before.number >= wanted.number) throw storageFaults.invalidPartOrder('Parts are not in ascending order.')
     const part = present.get(wanted.number)
     if (part === undefined) throw storageFaults.invalidPart(`Part ${wanted.number} was never uploaded.`)
     if (part.etag !== wanted.etag.toLowerCase()) throw storageFaults.invalidPart(`Part ${wanted.number} has another ETag.`)

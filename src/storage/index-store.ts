@@ -3,7 +3,7 @@
  * in key order, folders with the time at which they were last compared, the log of changes. Every write transaction
  * holds LMDB's lock between processes, and is on disk when it returns.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, watch } from 'node:fs'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { randomToken } from '../foundation/ids.ts'
 import { behindPrefix, decodeDirectory, decodeRow, encodeDirectory, encodeRow, rowKey } from './index-rows.ts'
@@ -37,10 +37,12 @@ export interface IndexStore {
   removeDirectory(bucket: string, path: string): void
   /** Folders whose path is in [start, end). */
   directories(start: Buffer, end: Buffer): Iterable<{ key: Buffer; value: Buffer }>
-  appendChange(change: Omit<Change, 'sequence'>): number
+  appendChange(change: Omit<Change, 'sequence' | 'experiment' | 'purpose'>): number
   changes(after: number, limit: number): Change[]
   firstSequence(): number
   lastSequence(): number
+  /** Calls `listener` soon after this or another process has written; returns what ends it. */
+  watch(listener: () => void): () => void
   close(): Promise<void>
 }
 
@@ -102,9 +104,11 @@ export function openIndexStore(folder: string): IndexStore {
     removeDirectory: (bucket, path) => void directories.removeSync(rowKey(bucket, path)),
     directories: (start, end) => directories.getRange({ start, end }),
     appendChange(change) {
+      const bucket = buckets.get(Buffer.from(change.bucket))
+      const { experiment, purpose } = JSON.parse(bucket?.toString('utf8') ?? '{}') as Partial<Bucket>
       const sequence = lastSequence() + 1
       putFact('sequence', `${sequence}`)
-      log.putSync(sequenceKey(sequence), Buffer.from(JSON.stringify(change)))
+      log.putSync(sequenceKey(sequence), Buffer.from(JSON.stringify({ ...change, experiment, purpose })))
       if (sequence % 1000 === 0) {
         for (const key of [...log.getKeys({ end: sequenceKey(Math.max(0, sequence - keptChanges)), limit: 2000 })]) log.removeSync(key)
       }
@@ -117,6 +121,11 @@ export function openIndexStore(folder: string): IndexStore {
     },
     firstSequence,
     lastSequence,
+    watch(listener) {
+      const watcher = watch(`${folder}/index.mdb`, { persistent: false }, listener)
+      watcher.on('error', () => watcher.close())
+      return () => watcher.close()
+    },
     close: () => environment.close(),
   }
 }

@@ -129,6 +129,8 @@ export interface Change {
   sequence: number
   type: 'created' | 'deleted'
   bucket: string
+  experiment: string
+  purpose: Purpose
   key: string
   sizeBytes: number
   etag: string

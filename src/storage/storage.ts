@@ -68,6 +68,10 @@ export interface Storage {
   abortUpload(address: UploadAddress): Promise<void>
   /** What happened to objects, in order; poll it. Without `since`, from the oldest that is kept. */
   changes(query?: { since?: ChangePosition | undefined; limit?: number }): Changes
+  /** The end of the changes as of now. */
+  lastChange(): ChangePosition
+  /** Calls `listener` soon after any process has changed something: a hint to ask for changes. Returns what ends it. */
+  onChange(listener: () => void): () => void
   /** Absolute path of the file; throws 'storage.no_posix_path' for the few keys that no file can have. */
   pathOf(bucket: string, key: string): string
   /** The folder of a bucket, for mounting it. */
@@ -182,6 +186,11 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     completeUpload: (complete) => completeUpload(parts, complete),
     abortUpload: (address) => abortUpload(parts, address),
     changes: (query = {}) => changesSince(index, query),
+    lastChange() {
+      index.refresh()
+      return { epoch: index.epoch() ?? '', sequence: index.lastSequence() }
+    },
+    onChange: (listener) => index.watch(listener),
     pathOf(bucket, key) {
       requireBucket(parts, bucket)
       const path = files.pathOf(bucket, checkKey(key))

@@ -18,7 +18,12 @@ export default function JobPage(props: PageProps): ReactNode {
   const id = props.params['job'] ?? ''
   const job = useAnswer(['compute', 'job', id], (signal) => apiOf(computeContract).showJob({ params: { job: id } }, { signal }))
   useTitle(t('job.title', { title: job.data?.title ?? id }))
-  return <Answer to={job}>{(answer) => <JobSheet experiment={experiment} job={answer} />}</Answer>
+  return (
+    <>
+      {job.data === undefined && <PageHead title={t('jobs.job')} />}
+      <Answer to={job}>{(answer) => <JobSheet experiment={experiment} job={answer} />}</Answer>
+    </>
+  )
 }
 
 function JobSheet(props: { experiment: string; job: Job }): ReactNode {
@@ -26,7 +31,7 @@ function JobSheet(props: { experiment: string; job: Job }): ReactNode {
   return (
     <>
       <PageHead title={job.title} aside={<><JobMark job={job} /><Age atMs={job.sinceMs} /></>}>
-        {alive.has(job.state) && <Cancel experiment={experiment} job={job} />}
+        {alive.has(job.state) && !job.cancelRequested && <Cancel experiment={experiment} job={job} />}
         <CopyButton text={`job:${job.id}`} label={t('job.copyReference')} />
         <CopyButton text={`cygnet jobs show ${job.id}\ncygnet jobs logs ${job.id} --follow`} label={t('job.copyCommand')} />
       </PageHead>

@@ -10,10 +10,12 @@ const tones: Record<Job['state'], Tone> = {
   waiting: 'quiet', starting: 'info', running: 'info', done: 'verified', failed: 'alarm', cancelled: 'stale',
 }
 
-export function JobMark(props: { job: Pick<Job, 'state' | 'reason'> }): ReactNode {
+export function JobMark(props: { job: Pick<Job, 'state' | 'reason' | 'cancelRequested'> }): ReactNode {
+  const { state, cancelRequested } = props.job
+  const ending = cancelRequested && (state === 'waiting' || state === 'starting' || state === 'running')
   return (
     <StateMark tone={tones[props.job.state]} {...(props.job.reason === null ? {} : { title: props.job.reason })}>
-      {t(`state.${props.job.state}`)}
+      {ending ? t('state.cancelling') : t(`state.${state}`)}
     </StateMark>
   )
 }
@@ -56,7 +58,7 @@ export function JobTable(props: { experiment: string; rows: Job[]; brief?: boole
               <td className="cy-right">{job.used === null ? '–' : `${significant(job.used.cpuSeconds, 3)} s`}</td>
               <td className="cy-right">{job.used === null ? '–' : formatBytes(job.used.peakMemoryBytes)}</td>
               <td>{job.ownerName}</td>
-              <td className="cy-text cy-quiet" title={job.reason ?? ''}>{job.reason}</td>
+              <td className="cy-text cy-rest cy-quiet" title={job.reason ?? ''}>{job.reason}</td>
             </tr>
           ))}
         </tbody>

@@ -32,6 +32,7 @@ export const t = messagesOf({
   'state.done': 'done',
   'state.failed': 'failed',
   'state.cancelled': 'cancelled',
+  'state.cancelling': 'being cancelled',
   'kind.reconstruction': 'reconstruction',
   'kind.pedestal': 'pedestal map',
   'kind.session': 'notebook',

@@ -25,7 +25,8 @@ export function formatCount(count: number): string {
 export function significant(value: number, digits: number): string {
   if (!Number.isFinite(value)) return '–'
   if (value === 0) return '0'
-  const magnitude = Math.floor(Math.log10(Math.abs(value)))
+  // Rounded first: 0.9996 with three digits is 1.00, not 1.000.
+  const magnitude = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(digits)))))
   if (magnitude >= digits - 1) return magnitude < 9 ? formatCount(Math.round(value)) : value.toExponential(digits - 1)
   if (magnitude < -4) return value.toExponential(digits - 1)
   return value.toFixed(digits - 1 - magnitude)

@@ -73,7 +73,11 @@ export function oidcDatabase(room: Room): (model: string) => Adapter {
         if (consumed === undefined) throw new errors.InvalidGrant('already used')
       },
       async destroy(id) {
-        await room.kysely.deleteFrom('identity_oidc').where('model', '=', model).where('id_hash', '=', hashOf(id)).execute()
+        await room.kysely
+          .deleteFrom('identity_oidc')
+          .where('model', '=', model)
+          .where('id_hash', '=', hashOf(id))
+          .execute()
       },
       async revokeByGrantId(grantId) {
         await room.kysely

@@ -40,7 +40,11 @@ export async function up({ schema }: AnyKysely): Promise<void> {
     .addColumn('address', 'text', (column) => column.notNull())
     .addColumn('user_agent', 'text', (column) => column.notNull())
     .execute()
-  await schema.createIndex('identity_browser_session_person').on('identity_browser_session').column('person_id').execute()
+  await schema
+    .createIndex('identity_browser_session_person')
+    .on('identity_browser_session')
+    .column('person_id')
+    .execute()
   await schema
     .createTable('identity_one_time_code')
     .addColumn('code_hash', 'text', (column) => column.primaryKey())

@@ -27,8 +27,18 @@ export default function SignInPage(): ReactNode {
   const search = useSearch()
   const [, navigate] = useLocation()
   const queries = useQueryClient()
-  const [code] = useState(takeCode)
+  const [code, setCode] = useState(takeCode)
   const [error, setError] = useState<unknown>(undefined)
+  useEffect(() => {
+    // A second link opened in this tab only changes the fragment; the page is not loaded anew.
+    const again = (): void => {
+      if (codeOfFragment(window.location.hash) === undefined) return
+      setError(undefined)
+      setCode(takeCode())
+    }
+    window.addEventListener('hashchange', again)
+    return () => window.removeEventListener('hashchange', again)
+  }, [])
   const interaction = new URLSearchParams(search).get('interaction')
 
   useEffect(() => {

@@ -17,14 +17,23 @@ import {
   type RunFaultCode,
 } from '../../detector/index.ts'
 import { ingestFaults } from '../errors.ts'
-import type { FileTracker, FoundCondition, FoundFault, FoundRun, GrowingRun, RunFormat, RunPlace } from '../run-format.ts'
+import type {
+  FileTracker,
+  FoundCondition,
+  FoundFault,
+  FoundRun,
+  GrowingRun,
+  RunFormat,
+  RunPlace,
+} from '../run-format.ts'
 
 const runFileName = /^run(\d{1,9})\.mid(?:\.gz)?$/
 const sidecarName = /^run(\d{1,9})\.truth\.json$/
 const placeName = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/
 
 export function midasRunFormat(): RunFormat {
-  const track = (path: string): FileTracker => (sidecarName.test(basename(path)) ? sidecarTracker(path) : new MidasTracker(path))
+  const track = (path: string): FileTracker =>
+    sidecarName.test(basename(path)) ? sidecarTracker(path) : new MidasTracker(path)
   return { name: 'midas', match, matchFileName, inspect, track }
 }
 
@@ -95,7 +104,10 @@ const advice: Record<RunFaultCode, { severity: FoundFault['severity']; hint: str
     severity: 'error',
     hint: 'What came before the damage was kept. Compare with the file on the DAQ disk; if that one is sound, upload it under a new run number.',
   },
-  'damaged-event': { severity: 'warning', hint: 'The other events of the run are sound. Note it in the logbook if it comes again.' },
+  'damaged-event': {
+    severity: 'warning',
+    hint: 'The other events of the run are sound. Note it in the logbook if it comes again.',
+  },
   'bad-gzip': {
     severity: 'error',
     hint: 'What could be unpacked was kept. Compress the file again on the DAQ machine and upload it under a new run number.',
@@ -110,7 +122,10 @@ const advice: Record<RunFaultCode, { severity: FoundFault['severity']; hint: str
     hint: 'The run crashed or was cut; all whole events were kept. Look into the log of the DAQ around its last event.',
   },
   'trailing-data': { severity: 'warning', hint: 'The run itself is whole; what follows its end was ignored.' },
-  'changed-while-read': { severity: 'error', hint: 'Somebody writes into the stored file. Stop that; the file is read again when it is stored again.' },
+  'changed-while-read': {
+    severity: 'error',
+    hint: 'Somebody writes into the stored file. Stop that; the file is read again when it is stored again.',
+  },
 }
 
 function faultsOf(facts: RunFacts): FoundFault[] {

@@ -19,6 +19,8 @@ const uploadSchema = z.object({
   uploadId: z.string(),
   partSizeBytes: z.int().positive(),
   parts: z.array(z.object({ number: z.int(), etag: z.string(), sha256: z.string() })),
+  /** Set when the store has been told to make the object of all parts: what is left is to compare. */
+  sentSha256: z.string().optional(),
 })
 export type UploadRecord = z.infer<typeof uploadSchema>
 
@@ -44,7 +46,8 @@ export type AgentJournal = Awaited<ReturnType<typeof openJournal>>
 export async function openJournal(folder: string) {
   await ensureDirectory(folder)
   // What a kill left of a write that never happened.
-  for (const name of await readdir(folder)) if (/\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
+  for (const name of await readdir(folder))
+    if (/\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
   const uploadPath = (file: string): string => join(folder, `${stem(file)}.upload.json`)
   const safePath = (file: string): string => join(folder, `${stem(file)}.safe.json`)
   return {
@@ -53,12 +56,16 @@ export async function openJournal(folder: string) {
     writeUpload: (record: UploadRecord) => writeFileDurable(uploadPath(record.file), JSON.stringify(record)),
     forgetUpload: (file: string) => rm(uploadPath(file), { force: true }),
     readSafe: (file: string) => readRecord(safePath(file), safeSchema),
-    writeSafe: (record: SafeRecord) => writeFileDurable(safePath(record.file), `${JSON.stringify(record, undefined, 2)}\n`),
+    writeSafe: (record: SafeRecord) =>
+      writeFileDurable(safePath(record.file), `${JSON.stringify(record, undefined, 2)}\n`),
     safePath,
   }
 }
 
-async function readRecord<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema> | undefined> {
+async function readRecord<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema> | undefined> {
   return await readJsonFile(path, schema).catch(() => undefined)
 }
 

@@ -114,7 +114,8 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
     }
   }
 
-  const tell = async (): Promise<void> => await reporter.tell(folder.files(), await freeBytes(directory).catch(() => null))
+  const tell = async (): Promise<void> =>
+    await reporter.tell(folder.files(), await freeBytes(directory).catch(() => null))
   const telling = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
       await tell()
@@ -141,7 +142,16 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
       const { platform, key } = await reporter.platform()
       const store = await reporter.storeOf(platform)
       s3 = createS3Client({ ...store, ...key })
-      await bringToSafety({ file, s3, platform, journal, reporter, bucket: store.bucket, partSizeBytes: options.partSizeBytes, signal: ended })
+      await bringToSafety({
+        file,
+        s3,
+        platform,
+        journal,
+        reporter,
+        bucket: store.bucket,
+        partSizeBytes: options.partSizeBytes,
+        signal: ended,
+      })
     } catch (error) {
       if (ended.aborted) return
       reporter.failed(file, asFault(error, file.path))
@@ -162,20 +172,33 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
     await Promise.all(workers)
   }
   if (!signal.aborted) await tell()
-  const safe = folder.files().filter((file) => file.phase === 'safe').map((file) => file.name)
-  const unsafe = folder.files().filter((file) => file.phase !== 'safe').map((file) => file.name)
+  const safe = folder
+    .files()
+    .filter((file) => file.phase === 'safe')
+    .map((file) => file.name)
+  const unsafe = folder
+    .files()
+    .filter((file) => file.phase !== 'safe')
+    .map((file) => file.name)
   reporter.say({ event: 'finished', safe: safe.length, unsafe })
   return { safe, unsafe }
 
   function isDone(files: WatchedFile[]): boolean {
-    return files.every((file) => file.phase === 'safe' || file.failures >= triesOfOnce) || reporter.failuresInARow >= triesOfOnce
+    return (
+      files.every((file) => file.phase === 'safe' || file.failures >= triesOfOnce) ||
+      reporter.failuresInARow >= triesOfOnce
+    )
   }
 }
 
 /** Not yet tried files first, then those whose time has come; within that by run, sidecars before their run file. */
 function nextFile(files: WatchedFile[]): WatchedFile | undefined {
   const ready = files.filter((file) => file.phase === 'closed' && file.retryAtMs <= Date.now())
-  const order = (file: WatchedFile): [number, number, number] => [file.failures, file.number, file.role === 'sidecar' ? 0 : 1]
+  const order = (file: WatchedFile): [number, number, number] => [
+    file.failures,
+    file.number,
+    file.role === 'sidecar' ? 0 : 1,
+  ]
   return ready.toSorted((one, other) => {
     const [a, b] = [order(one), order(other)]
     return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
@@ -190,15 +213,22 @@ function isAboutTheFile(fault: Fault | undefined): boolean {
 async function lockFolder(journalFolder: string, directory: string) {
   return await acquireLock(join(journalFolder, 'agent.lock')).catch((error: unknown) => {
     if (!(error instanceof Fault) || error.code !== 'foundation.locked') throw error
-    throw ingestFaults.alreadyWatched(`${directory} is watched by another agent (process ${String(error.extra?.holder)}).`, {
-      cause: error,
-      hint: 'Stop that one first, or leave it: one agent for each folder is enough.',
-    })
+    throw ingestFaults.alreadyWatched(
+      `${directory} is watched by another agent (process ${String(error.extra?.holder)}).`,
+      {
+        cause: error,
+        hint: 'Stop that one first, or leave it: one agent for each folder is enough.',
+      },
+    )
   })
 }
 
 const defaultName = (setup: string): string =>
-  `${hostname().replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'daq'}-${setup}`.slice(0, 63)
+  `${
+    hostname()
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '') || 'daq'
+  }-${setup}`.slice(0, 63)
 
 /** Wakes the loops when the folder changes. */
 class Bell {

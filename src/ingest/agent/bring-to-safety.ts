@@ -30,7 +30,7 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   const { key, path } = file
   const startedMs = performance.now()
   reporter.say({ event: 'uploading', file: file.name, run: file.run, sizeBytes: file.stamp.sizeBytes })
-  const sent = (await alreadyStored(options)) ?? (await upload(options))
+  const sent = (await alreadyStored(options)) ?? (await alreadySent(options)) ?? (await upload(options))
   file.sha256 = sent.sha256
   reporter.say({ event: 'uploaded', file: file.name, run: file.run, tookMs: Math.round(performance.now() - startedMs) })
   const smallest = options.partSizeBytes ?? defaultPartBytes
@@ -48,7 +48,10 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
     patienceMs,
   })
   if (verifiedBy === undefined) {
-    throw sent.refused ?? ingestFaults.storeFailed(`The store took ${bucket}/${key} but does not have it.`, { retry: true })
+    await journal.forgetUpload(file.name)
+    throw (
+      sent.refused ?? ingestFaults.storeFailed(`The store took ${bucket}/${key} but does not have it.`, { retry: true })
+    )
   }
   await failpoint('agent.before-safe')
   const safeMs = Date.now()
@@ -59,10 +62,38 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   if (sameStamp(file.stamp, sent.stamp)) file.phase = 'safe'
   reporter.succeeded(file)
   const tookMs = Math.round(performance.now() - startedMs)
-  reporter.say({ event: 'safe', file: file.name, run: file.run, key, bucket, sizeBytes, sha256: sent.sha256, verifiedBy, tookMs })
+  reporter.say({
+    event: 'safe',
+    file: file.name,
+    run: file.run,
+    key,
+    bucket,
+    sizeBytes,
+    sha256: sent.sha256,
+    verifiedBy,
+    tookMs,
+  })
 }
 
-async function upload({ file, s3, platform, journal, reporter, bucket, partSizeBytes, signal }: SafetyOptions): Promise<Uploaded> {
+/** All was sent before, only nobody could tell then what the store holds. */
+async function alreadySent({ file, journal, bucket }: SafetyOptions): Promise<Uploaded | undefined> {
+  const record = await journal.readUpload(file.name)
+  if (record?.sentSha256 === undefined || record.bucket !== bucket || record.key !== file.key) return undefined
+  return sameStamp(record.stamp, file.stamp)
+    ? { stamp: record.stamp, sha256: record.sentSha256, refused: undefined }
+    : undefined
+}
+
+async function upload({
+  file,
+  s3,
+  platform,
+  journal,
+  reporter,
+  bucket,
+  partSizeBytes,
+  signal,
+}: SafetyOptions): Promise<Uploaded> {
   return await uploadFile({
     s3,
     journal,
@@ -73,14 +104,14 @@ async function upload({ file, s3, platform, journal, reporter, bucket, partSizeB
     signal,
     partSizeBytes,
     onHashed: (sha256) => reporter.hashed(platform, file, sha256),
-    onProgress: (sentBytes) => reporter.sent(file, sentBytes),
   })
 }
 
 /** An object that is there (the journal was lost, or another agent was faster) is compared instead of sent again. */
 async function alreadyStored({ file, platform, signal }: SafetyOptions): Promise<Uploaded | undefined> {
   const status = await platform.objectStatus(file.key).catch(() => undefined)
-  const there = status !== undefined && status.sha256 !== null && (status.state === 'safe' || status.state === 'damaged')
+  const there =
+    status !== undefined && status.sha256 !== null && (status.state === 'safe' || status.state === 'damaged')
   if (!there) return undefined
   const found = await stat(file.path)
   const stamp: Stamp = { sizeBytes: found.size, mtimeMs: found.mtimeMs, inode: found.ino }

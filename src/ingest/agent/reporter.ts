@@ -33,7 +33,7 @@ export class Reporter {
   #lastBeatTrouble = ''
   #folderTrouble: Fault | undefined
   #sendTrouble: Fault | undefined
-  #sent = new Map<string, number>()
+  #telling = new WeakMap<WatchedFile, Promise<void>>()
   /** Nothing is sent before this: the whole line is in trouble, not one file. */
   pausedUntilMs = 0
   failuresInARow = 0
@@ -72,7 +72,6 @@ export class Reporter {
 
   succeeded(file: WatchedFile): void {
     this.#lineWorks()
-    this.#sent.delete(file.name)
     file.failures = 0
     if (file.trouble !== undefined) this.say({ event: 'recovered', file: file.name, run: file.run })
     file.trouble = undefined
@@ -86,10 +85,6 @@ export class Reporter {
   #sayTrouble(fault: Fault, file?: WatchedFile): void {
     const about = file === undefined ? {} : { file: file.name, run: file.run }
     this.say({ event: 'trouble', ...about, code: fault.code, detail: fault.detail, hint: fault.hint ?? '' })
-  }
-
-  sent(file: WatchedFile, bytes: number): void {
-    this.#sent.set(file.name, bytes)
   }
 
   /** The platform, with the key as it is in the key file now. */
@@ -180,7 +175,16 @@ export class Reporter {
     return fault === undefined ? '' : `${fault.detail} ${fault.hint ?? ''}`.trim().slice(0, 2000)
   }
 
+  /** Told by one at a time: the uploader and the regular round may both come. */
   async #tellOf(platform: Platform, file: WatchedFile): Promise<void> {
+    const turn = (this.#telling.get(file) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.#tellNow(platform, file))
+    this.#telling.set(file, turn)
+    await turn
+  }
+
+  async #tellNow(platform: Platform, file: WatchedFile): Promise<void> {
     if (file.phase === 'safe' && file.told.opened === undefined && file.told.trouble === undefined) return
     try {
       await this.#tellRun(platform, file)
@@ -206,13 +210,18 @@ export class Reporter {
       }
       const grown = growing?.wholeBytes ?? 0
       if (phase === 'growing' && told.progress !== stamp.sizeBytes && told.opened !== undefined) {
-        await platform.progress(run, { bytes: Math.max(grown, stamp.sizeBytes), events: growing?.events ?? 0, atMs: Date.now() })
+        await platform.progress(run, {
+          bytes: Math.max(grown, stamp.sizeBytes),
+          events: growing?.events ?? 0,
+          atMs: Date.now(),
+        })
         told.progress = stamp.sizeBytes
       }
     }
     const closing = `${stamp.sizeBytes} ${file.sha256 ?? ''}`
     // A sidecar may come before its run is known; its bytes are told when they were read.
-    const tellClosed = phase === 'closed' && told.closed !== closing && (file.role === 'raw' || file.sha256 !== undefined)
+    const tellClosed =
+      phase === 'closed' && told.closed !== closing && (file.role === 'raw' || file.sha256 !== undefined)
     if (tellClosed) {
       await platform.closed(run, {
         key: file.key,

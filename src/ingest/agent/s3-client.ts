@@ -47,7 +47,9 @@ interface S3Request {
 export function createS3Client(options: S3ClientOptions) {
   const base = new URL(options.url)
   const secure = base.protocol === 'https:'
-  const agent = secure ? new HttpsAgent({ keepAlive: true, maxSockets: 8 }) : new HttpAgent({ keepAlive: true, maxSockets: 8 })
+  const agent = secure
+    ? new HttpsAgent({ keepAlive: true, maxSockets: 8 })
+    : new HttpAgent({ keepAlive: true, maxSockets: 8 })
 
   async function send(given: S3Request): Promise<IncomingMessage> {
     const { method, bucket, key, query = {}, body = new Uint8Array(0), signal } = given
@@ -156,7 +158,9 @@ export function createS3Client(options: S3ClientOptions) {
       parts: readonly UploadedPart[],
       signal?: AbortSignal,
     ): Promise<{ etag: string }> {
-      const list = parts.map((part) => `<Part><PartNumber>${part.number}</PartNumber><ETag>"${part.etag}"</ETag></Part>`)
+      const list = parts.map(
+        (part) => `<Part><PartNumber>${part.number}</PartNumber><ETag>"${part.etag}"</ETag></Part>`,
+      )
       const body = Buffer.from(`<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`)
       const headers = { 'if-none-match': '*' }
       const { text } = await ask({ method: 'POST', bucket, key, query: { uploadId }, headers, body, signal })
@@ -205,7 +209,8 @@ function refusal(given: Pick<S3Request, 'method' | 'bucket' | 'key'>, status: nu
       extra,
     })
   }
-  if (code === 'NoSuchUpload') return ingestFaults.uploadGone(`The upload of ${place} is no longer known to the store.`, { extra })
+  if (code === 'NoSuchUpload')
+    return ingestFaults.uploadGone(`The upload of ${place} is no longer known to the store.`, { extra })
   if (status === 412 || status === 409) {
     return ingestFaults.alreadyDifferent(`The store already holds an object ${place} (${said}).`, { extra })
   }

@@ -21,7 +21,6 @@ export interface UploadOptions {
   signal: AbortSignal
   /** Called when all bytes were read and hashed, before the store makes the object visible. */
   onHashed(sha256: string): Promise<void>
-  onProgress(sentBytes: number, totalBytes: number): void
   /** Smallest part; default 16 MiB. S3 wants at least 5 MiB and at most 10 000 parts. */
   partSizeBytes?: number | undefined
 }
@@ -67,17 +66,20 @@ async function putWhole(options: UploadOptions, handle: FileHandle, stamp: Stamp
   await options.onHashed(sha256)
   await failpoint('agent.before-put')
   const refused = await tolerateTaken(() => s3.putObject(bucket, key, body, signal))
-  options.onProgress(stamp.sizeBytes, stamp.sizeBytes)
   return { stamp, sha256, refused }
 }
 
-async function putParts(options: UploadOptions, handle: FileHandle, stamp: Stamp, partSizeBytes: number): Promise<Uploaded> {
+async function putParts(
+  options: UploadOptions,
+  handle: FileHandle,
+  stamp: Stamp,
+  partSizeBytes: number,
+): Promise<Uploaded> {
   const { s3, journal, bucket, key, signal } = options
   const record = await resumeOrBegin(options, stamp, partSizeBytes)
   const known = new Map(record.parts.map((part) => [part.number, part]))
   const whole = createHash('sha256')
   const onTheWay = new Set<Promise<void>>()
-  let sentBytes = 0
   let failure: unknown
   let journalled = Promise.resolve()
   // One write at a time, each with all parts so far.
@@ -92,7 +94,6 @@ async function putParts(options: UploadOptions, handle: FileHandle, stamp: Stamp
       const before = known.get(number)
       if (before !== undefined) {
         if (before.sha256 !== sha256) throw changed(options)
-        sentBytes += body.length
         continue
       }
       while (onTheWay.size >= partsAtOnce) await Promise.race(onTheWay)
@@ -103,8 +104,6 @@ async function putParts(options: UploadOptions, handle: FileHandle, stamp: Stamp
           await failpoint('agent.after-part')
           record.parts.push({ number, etag, sha256 })
           await writeDown()
-          sentBytes += body.length
-          options.onProgress(sentBytes, stamp.sizeBytes)
         })
         .catch((error: unknown) => {
           failure ??= error
@@ -124,19 +123,20 @@ async function putParts(options: UploadOptions, handle: FileHandle, stamp: Stamp
     const parts = record.parts.toSorted((one, other) => one.number - other.number)
     const refused = await tolerateTaken(() => s3.completeMultipartUpload(bucket, key, record.uploadId, parts, signal))
     await failpoint('agent.after-complete')
+    await journal.writeUpload({ ...record, sentSha256: sha256 })
     return { stamp, sha256, refused }
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'ingest.upload_gone') throw error
-    // The answer to a completed upload may have been lost: whoever calls finds out whether the object is there. If it
-    // is not, the next try begins a new upload.
-    await journal.forgetUpload(options.file)
+    // The answer to a completed upload may have been lost: whoever calls finds out whether the object is there.
+    await journal.writeUpload({ ...record, sentSha256: sha256 })
     return { stamp, sha256, refused: error }
   }
 }
 
 /** An upload that the store has forgotten is begun anew at the next try. */
 async function explained(options: UploadOptions, failure: unknown): Promise<unknown> {
-  if (failure instanceof Fault && failure.code === 'ingest.upload_gone') await options.journal.forgetUpload(options.file)
+  if (failure instanceof Fault && failure.code === 'ingest.upload_gone')
+    await options.journal.forgetUpload(options.file)
   return failure
 }
 
@@ -177,7 +177,12 @@ async function tolerateTaken(send: () => Promise<unknown>): Promise<Fault | unde
   }
 }
 
-async function readPart(options: UploadOptions, handle: FileHandle, offset: number, sizeBytes: number): Promise<Buffer> {
+async function readPart(
+  options: UploadOptions,
+  handle: FileHandle,
+  offset: number,
+  sizeBytes: number,
+): Promise<Buffer> {
   const body = Buffer.allocUnsafe(sizeBytes)
   let filled = 0
   while (filled < sizeBytes) {

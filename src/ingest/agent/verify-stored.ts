@@ -34,18 +34,20 @@ type VerifiedBy = SafeRecord['verifiedBy']
  */
 export async function verifyStored(options: VerifyOptions): Promise<VerifiedBy | undefined> {
   const told = await askReceiver(options)
+  if (told === 'gone') return undefined
   if (told !== 'unknown') return told
   return await askStore(options)
 }
 
-async function askReceiver(options: VerifyOptions): Promise<'receiver' | 'unknown'> {
+async function askReceiver(options: VerifyOptions): Promise<'receiver' | 'gone' | 'unknown'> {
   const { platform, key, signal, patienceMs } = options
   const deadlineMs = performance.now() + patienceMs
   for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1000)) {
     const status = await platform.objectStatus(key).catch(() => undefined)
     signal.throwIfAborted()
     if (status === undefined) return 'unknown'
-    if (status.sha256 !== null && status.state !== 'lost' && status.state !== 'arriving') {
+    if (status.state === 'lost') return 'gone'
+    if (status.sha256 !== null && status.state !== 'arriving') {
       compare(options, status.sizeBytes, status.sha256)
       return 'receiver'
     }
@@ -74,12 +76,19 @@ async function askStore(options: VerifyOptions): Promise<VerifiedBy | undefined>
     }
     if (/^[0-9a-f]{32}(?:-\d+)?$/.test(head.etag) && head.etag === (await etagOf(options))) return 'etag'
   }
-  throw ingestFaults.notVerified(`${bucket}/${key} was sent (SHA-256 ${sha256}), but nobody can tell yet what the store holds.`, {
-    hint: 'The file stays on the DAQ disk; the agent asks again. If it lasts, check that the platform runs.',
-  })
+  throw ingestFaults.notVerified(
+    `${bucket}/${key} was sent (SHA-256 ${sha256}), but nobody can tell yet what the store holds.`,
+    {
+      hint: 'The file stays on the DAQ disk; the agent asks again. If it lasts, check that the platform runs.',
+    },
+  )
 }
 
-function compare({ bucket, key, sizeBytes, sha256 }: VerifyOptions, storedBytes: number | null, storedSha256: string): void {
+function compare(
+  { bucket, key, sizeBytes, sha256 }: VerifyOptions,
+  storedBytes: number | null,
+  storedSha256: string,
+): void {
   if (storedBytes === sizeBytes && storedSha256 === sha256) return
   throw ingestFaults.checksumMismatch(
     `The store holds another ${bucket}/${key}: ${storedBytes} bytes with SHA-256 ${storedSha256}, while the file on this disk has ${sizeBytes} bytes with ${sha256}.`,

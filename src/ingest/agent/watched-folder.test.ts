@@ -9,7 +9,13 @@ import { openJournal } from './agent-journal.ts'
 import { readKeyFile } from './key-file.ts'
 import { watchFolder } from './watched-folder.ts'
 
-const small = { seed: 3, kind: 'data' as const, images: 3, startMs: Date.UTC(2026, 0, 2), frame: { width: 64, height: 64 } }
+const small = {
+  seed: 3,
+  kind: 'data' as const,
+  images: 3,
+  startMs: Date.UTC(2026, 0, 2),
+  frame: { width: 64, height: 64 },
+}
 
 async function runBytes(number: number): Promise<Buffer> {
   const { path } = await temporaryDirectory()
@@ -20,7 +26,14 @@ async function runBytes(number: number): Promise<Buffer> {
 async function folderOf(idleMs = 3_600_000) {
   const { path } = await temporaryDirectory()
   const journal = await openJournal(join(path, '.cygnet'))
-  const folder = watchFolder({ directory: path, setup: 'lime', series: 'sim', format: midasRunFormat(), journal, idleMs })
+  const folder = watchFolder({
+    directory: path,
+    setup: 'lime',
+    series: 'sim',
+    format: midasRunFormat(),
+    journal,
+    idleMs,
+  })
   const scan = async (name: string) => (await folder.scan()).find((file) => file.name === name)
   return { path, journal, folder, scan }
 }
@@ -90,11 +103,24 @@ test('a file that shrinks is told and watched again; one that changes after it w
   await writeFile(file, bytes)
   const closed = await scan('run00005.mid')
   expect(closed).toMatchObject({ phase: 'closed', trouble: undefined })
-  const record = { file: 'run00005.mid', stamp: closed!.stamp, bucket: 'demo-raw', key: closed!.key, sizeBytes: bytes.length }
+  const record = {
+    file: 'run00005.mid',
+    stamp: closed!.stamp,
+    bucket: 'demo-raw',
+    key: closed!.key,
+    sizeBytes: bytes.length,
+  }
   await journal.writeSafe({ ...record, sha256: 'ab', verifiedBy: 'receiver', safeMs: 1 })
   closed!.phase = 'safe'
   expect(await scan('run00005.mid')).toMatchObject({ phase: 'safe' })
-  const again = watchFolder({ directory: path, setup: 'lime', series: 'sim', format: midasRunFormat(), journal, idleMs: 1e9 })
+  const again = watchFolder({
+    directory: path,
+    setup: 'lime',
+    series: 'sim',
+    format: midasRunFormat(),
+    journal,
+    idleMs: 1e9,
+  })
   expect((await again.scan())[0]).toMatchObject({ phase: 'safe', sha256: 'ab' })
   await appendFile(file, 'x')
   expect(await scan('run00005.mid')).toMatchObject({ phase: 'growing' })
@@ -112,7 +138,10 @@ test('a journal that was cut or belongs to another version counts as absent', as
 test('a key file that others can read, or that holds no key, is refused with what to do', async () => {
   const { path } = await temporaryDirectory()
   const file = join(path, 'daq.key')
-  await expect(readKeyFile(file)).rejects.toMatchObject({ code: 'ingest.bad_key_file', hint: expect.stringContaining('credentials create') })
+  await expect(readKeyFile(file)).rejects.toMatchObject({
+    code: 'ingest.bad_key_file',
+    hint: expect.stringContaining('credentials create'),
+  })
   await writeFile(file, '{"accessKeyId":"CYG1","secretAccessKey":"s"}', { mode: 0o644 })
   await expect(readKeyFile(file)).rejects.toMatchObject({ hint: `Run: chmod 600 ${file}` })
   const owned = join(path, 'mine.key')

@@ -144,7 +144,12 @@ export const logbook0001: Migration = {
       .addColumn('last_ms', 'bigint', (column) => column.notNull())
       .addColumn('resolved_ms', 'bigint')
       .execute()
-    await schema.createIndex('logbook_fault_topic').on('logbook_fault').columns(['experiment', 'topic']).unique().execute()
+    await schema
+      .createIndex('logbook_fault_topic')
+      .on('logbook_fault')
+      .columns(['experiment', 'topic'])
+      .unique()
+      .execute()
     await schema.createIndex('logbook_fault_run').on('logbook_fault').column('run_id').execute()
   },
 }

@@ -8,7 +8,7 @@ import { logbookContract } from '../contract.ts'
 import type { Condition } from '../contract.ts'
 import { t } from './messages.ts'
 
-const firstRows = 40
+const firstRows = 20
 
 export default function ConditionsPanel(props: RunPanelProps): ReactNode {
   const { experiment } = props
@@ -34,6 +34,7 @@ export default function ConditionsPanel(props: RunPanelProps): ReactNode {
           const shown = all ? rows : rows.slice(0, firstRows)
           return (
             <>
+              <p className="cy-quiet cy-small">{t('conditions.count', { count: rows.length })}</p>
               <ConditionTable rows={shown} />
               {shown.length < rows.length && (
                 <Button mt="sm" size="compact-sm" variant="default" onClick={() => setAll(true)}>
@@ -62,7 +63,9 @@ function ConditionTable(props: { rows: Condition[] }): ReactNode {
         <tbody>
           {props.rows.map((row) => (
             <tr key={row.path}>
-              <td className="cy-mono">{row.path}</td>
+              <td>
+                {row.name} <span className="cy-mono cy-quiet">{row.path}</span>
+              </td>
               <td className="cy-right">{valueOf(row.begin, row.unit)}</td>
               <td className="cy-right">{row.changed ? <strong>{valueOf(row.end, row.unit)}</strong> : <span className="cy-quiet">{t('conditions.same')}</span>}</td>
             </tr>

@@ -7,6 +7,7 @@ export const logbookPages: PageSlot = {
   routes: [
     { path: '/e/:experiment', title: t('nav.home'), load: () => import('./home-page.tsx') },
     { path: '/e/:experiment/runs', title: t('runs.title'), load: () => import('./runs-page.tsx') },
+    { path: '/e/:experiment/runs/:run', title: t('column.run'), load: () => import('./run-redirect.tsx') },
     { path: '/e/:experiment/runs/:series/:number', title: t('column.run'), load: () => import('./run-page.tsx') },
   ],
   navigation: [

@@ -22,7 +22,7 @@ export function RunStateMark(props: { state: Run['state'] }): ReactNode {
 const qualityTones: Record<Run['quality'], Tone> = { unjudged: 'quiet', good: 'verified', bad: 'alarm', partial: 'warning' }
 
 export function QualityMark(props: { run: Pick<Run, 'quality' | 'qualityReason'> }): ReactNode {
-  if (props.run.quality === 'unjudged') return <span className="cy-quiet">{t('quality.unjudged')}</span>
+  if (props.run.quality === 'unjudged') return <span className="cy-quiet cy-number">{t('quality.unjudged')}</span>
   return (
     <StateMark tone={qualityTones[props.run.quality]} title={props.run.qualityReason}>
       {t(`quality.${props.run.quality}`)}

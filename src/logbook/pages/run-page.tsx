@@ -22,9 +22,10 @@ export default function RunPage(props: PageProps): ReactNode {
     apiOf(logbookContract).showRun({ params: { experiment, run: reference } }, { signal }),
   )
   return (
-    <Answer to={detail} waiting={<PageHead title={t('run.title', { run: reference })} />}>
-      {(answer) => <RunSheet key={reference} experiment={experiment} detail={answer} />}
-    </Answer>
+    <>
+      {detail.data === undefined && <PageHead title={t('run.title', { run: reference })} />}
+      <Answer to={detail}>{(answer) => <RunSheet key={reference} experiment={experiment} detail={answer} />}</Answer>
+    </>
   )
 }
 

@@ -19,7 +19,7 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
             <th scope="col">{t('column.start')}</th>
             <th scope="col" className="cy-right">{t('column.duration')}</th>
             <th scope="col" className="cy-right">{t('column.images')}</th>
-            <th scope="col" className="cy-right">{t('column.size')}</th>
+            {full && <th scope="col" className="cy-right">{t('column.size')}</th>}
             <th scope="col">{t('column.kind')}</th>
             <th scope="col">{t('column.state')}</th>
             {columns.map((column) => <th key={column.id} scope="col">{column.title}</th>)}
@@ -33,10 +33,10 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
               <td className="cy-key">
                 <Link href={runAddress(props.experiment, run.reference)}>{run.reference}</Link>
               </td>
-              <td><Moment atMs={run.startedMs} /></td>
+              <td><Moment atMs={run.startedMs} style={full ? 'full' : 'short'} /></td>
               <td className="cy-right"><Duration run={run} /></td>
               <td className="cy-right"><Count of={run.images} /></td>
-              <td className="cy-right"><Bytes sizeBytes={run.sizeBytes} /></td>
+              {full && <td className="cy-right"><Bytes sizeBytes={run.sizeBytes} /></td>}
               <td>{t(`kind.${run.kind}`)}</td>
               <td>
                 <span className="cy-row">
@@ -50,7 +50,7 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
                 </td>
               ))}
               {full && <td><QualityMark run={run} /></td>}
-              {full && <td className="cy-text" title={run.description}>{run.description}</td>}
+              {full && <td className="cy-text cy-rest" title={run.description}>{run.description}</td>}
             </tr>
           ))}
         </tbody>

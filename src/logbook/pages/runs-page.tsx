@@ -99,8 +99,8 @@ function Filters(props: { experiment: string; state: QueryState; unused: FilterN
   const plain = (values: readonly string[]): Array<{ value: string; label: string }> => values.map((value) => ({ value, label: value }))
   return (
     <div className="cy-filters" role="search">
-      <Typed name="text" state={state} width={220} filter />
-      <Typed name="numbers" state={state} width={130} placeholder={t('runs.numbersHint')} wrong={props.unused.includes('numbers')} />
+      <Typed name="text" state={state} width={190} filter />
+      <Typed name="numbers" state={state} width={110} placeholder={t('runs.numbersHint')} wrong={props.unused.includes('numbers')} />
       {choice('kind', (['data', 'pedestal', 'calibration', 'simulation'] as const).map((value) => ({ value, label: t(`kind.${value}`) })))}
       {choice('state', (['recording', 'closing', 'closed', 'crashed'] as const).map((value) => ({ value, label: t(`state.${value}`) })))}
       {choice('quality', (['unjudged', 'good', 'partial', 'bad'] as const).map((value) => ({ value, label: t(`quality.${value}`) })))}

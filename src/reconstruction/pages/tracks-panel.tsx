@@ -131,9 +131,10 @@ function Summary(props: { run: RunPanelProps; summary: ReconstructionSummary; ta
   )
 }
 
-/** `integralCounts` reads better as `integral counts`. */
+/** `integralCounts` reads better as `integral`: the unit stands in brackets beside it. */
 export function wordsOf(quantity: string): string {
-  return quantity.replaceAll(/([a-z])([A-Z])/g, '$1 $2').replaceAll('_', ' ').toLowerCase()
+  const name = quantity.replace(/(?:CountsPerPx|Counts|Px|Deg)$/, '')
+  return name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').replaceAll('_', ' ').toLowerCase()
 }
 
 function PerImage(props: { run: RunPanelProps }): ReactNode {

@@ -68,6 +68,7 @@ export function TrendPlots(props: { experiment: string; series: string; points: 
   const plot = (title: string, lines: Line[]): ReactNode => (
     <LinePlot
       title={title}
+      untitled={props.brief !== true}
       x={points.map((point) => point.number)}
       lines={lines}
       xLabel={t('trend.run')}

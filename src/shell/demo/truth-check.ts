@@ -8,7 +8,7 @@ import type { Client } from '../../foundation/client.ts'
 import { reconstructionContract, type Cluster } from '../../reconstruction/index.ts'
 import { experiment, type Demo } from './demo.ts'
 
-/** Tracks fainter than this are not expected to be found (the selection asks for it too), nor those cut by the border. */
+/** Fainter tracks are not expected to be found (the selection asks for it too), nor those not wholly inside the acceptance. */
 const leastCounts = 2_000
 const marginPx = 8
 
@@ -23,11 +23,13 @@ export interface OutsideMatch {
 
 export async function matchOutside({ client }: Demo, run: string, truthFile: string): Promise<OutsideMatch> {
   const truth = await readTruth(truthFile)
-  const clusters = await allClusters(client(reconstructionContract), run)
+  const api = client(reconstructionContract)
+  const clusters = await allClusters(api, run)
+  const { acceptance } = await api.listEventOutlines({ params: { experiment, run, event: 0 } })
   const match = { images: truth.images.length, clusters: clusters.length, findable: 0, found: 0, selected: 0, pure: 0 }
   for (const { event, tracks } of truth.images) {
     const selected = clusters.filter((cluster) => cluster.event === event && cluster.selected)
-    const findable = tracks.filter((track) => track.expectedCounts > leastCounts && isInside(track, truth.frameWidth, truth.frameHeight))
+    const findable = tracks.filter((track) => track.expectedCounts > leastCounts && isInside(track, truth.frameWidth, acceptance))
     match.findable += findable.length
     match.found += findable.filter((track) => selected.some((cluster) => shareOfLight(track, cluster) > 0.5)).length
     match.selected += selected.length
@@ -48,8 +50,8 @@ async function allClusters(api: Client<typeof reconstructionContract>, run: stri
   return clusters
 }
 
-function isInside({ box }: TrackTruth, width: number, height: number): boolean {
-  return box.x0 > 100 && box.y0 > 100 && box.x1 < width - 100 && box.y1 < height - 100
+function isInside({ box }: TrackTruth, width: number, rows: { firstRow: number; endRow: number }): boolean {
+  return box.x0 > 0 && box.x1 < width && box.y0 >= rows.firstRow && box.y1 <= rows.endRow
 }
 
 function shareOfLight({ cells, expectedCounts }: TrackTruth, cluster: Cluster): number {

@@ -152,7 +152,7 @@ function PersonMenu(props: { onHelp: () => void }): ReactNode {
   return (
     <Menu position="bottom-end" width={220}>
       <Menu.Target>
-        <Button size="compact-sm" variant="default" aria-label={t('me.menu', { name: me.displayName })}>
+        <Button size="compact-sm" variant="default" aria-label={t('me.menu', { name: me.name })}>
           {me.name}
         </Button>
       </Menu.Target>

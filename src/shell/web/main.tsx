@@ -5,13 +5,9 @@ import { MantineProvider } from '@mantine/core'
 import { QueryClientProvider } from '@tanstack/react-query'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import * as z from 'zod'
 import { App } from './app.tsx'
 import { createQueries } from './queries.ts'
 import { theme, variables } from './theme.ts'
-
-// Zod would otherwise try `new Function`, which the content security policy rightly refuses.
-z.config({ jitless: true })
 
 const root = document.getElementById('root')
 if (root !== null) {

@@ -18,7 +18,9 @@ export default function DataPage(props: PageProps): ReactNode {
   const [, navigate] = useLocation()
   const buckets = useAnswer(['storage', 'buckets', experiment], (signal) => apiOf(storageContract).listBuckets({ params: { experiment } }, { signal }))
   return (
-    <Answer to={buckets}>
+    <>
+      {buckets.data === undefined && <PageHead title={t('data.title')} />}
+      <Answer to={buckets}>
       {({ items }) => {
         const bucket = items.find((item) => item.name === props.params['bucket']) ?? items[0]
         if (bucket === undefined) return <Empty title={t('data.noBuckets')} />
@@ -42,7 +44,8 @@ export default function DataPage(props: PageProps): ReactNode {
           </>
         )
       }}
-    </Answer>
+      </Answer>
+    </>
   )
 }
 

@@ -16,11 +16,15 @@ export interface EventName {
   event: number
 }
 
+const noOutlines: Outline[] = []
+
 export interface EventData {
   run: Run | undefined
   events: ReconstructedEvent[]
   clusters: Cluster[] | undefined
   outlines: Outline[]
+  /** Rows that were searched for tracks; outside of them nothing is outlined. */
+  searched: { firstRow: number; endRow: number } | undefined
   /** Why there are no clusters, when there are none to be had. */
   clusterTrouble: unknown
 }
@@ -44,8 +48,9 @@ export function useEventData(name: EventName): EventData {
     run: run.data?.run,
     events: events.data?.items ?? [],
     clusters: clusters.data?.items,
-    outlines: outlines.data?.items ?? [],
-    clusterTrouble: clusters.error,
+    outlines: outlines.data?.items ?? noOutlines,
+    searched: outlines.data?.acceptance,
+    clusterTrouble: clusters.error ?? outlines.error,
   }
 }
 

@@ -60,6 +60,7 @@ export default function EventPage(props: PageProps): ReactNode {
             frame={frame}
             shapes={shapes}
             clusters={clusters}
+            searched={data.searched}
             tool={tool}
             forceCanvas={forceCanvas}
             label={t('image.label', { event: reference, clusters: clusters.length })}
@@ -83,9 +84,7 @@ export default function EventPage(props: PageProps): ReactNode {
         <SidePanel name={name} data={data} store={store} view={view} frame={frame} tool={tool} onTool={setTool} onAuto={actions.auto} onFit={actions.fit} onOne={actions.one} handle={handle} />
       </div>
       <Filmstrip name={name} last={last} events={data.events.filter((event) => event.camera === view.camera)} onStep={actions.step} />
-      <section aria-label={t('clusters.title')}>
-        <ClusterPart data={data} clusters={clusters} chosen={view.cluster} name={name} onChoose={actions.fly} />
-      </section>
+      <ClusterPart data={data} clusters={clusters} chosen={view.cluster} name={name} onChoose={actions.fly} />
     </div>
   )
 }

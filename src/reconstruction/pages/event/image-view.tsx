@@ -41,6 +41,7 @@ export function ImageView(props: {
   frame: Frame | undefined
   shapes: Shape[]
   clusters: Cluster[]
+  searched: { firstRow: number; endRow: number } | undefined
   tool: 'pan' | 'window'
   forceCanvas: boolean
   label: string
@@ -96,7 +97,7 @@ export function ImageView(props: {
       const at = placement()
       painter.draw({ placement: at, view: size, density, window: windowOf(state.window, shown), map: state.map, inverted: state.inverted, reduction: state.reduction })
       drawOverlay(top, {
-        placement: at, view: size, density, layers: state.layers, shapes: now.shapes, clusters: now.clusters, chosen: state.cluster, frame: shown,
+        placement: at, view: size, density, layers: state.layers, shapes: now.shapes, clusters: now.clusters, chosen: state.cluster, searched: now.searched, frame: shown,
         scaleText: (pixels) => t('image.scale', { pixels }),
       })
       countFrame(meter, startedMs, performance.now())

@@ -39,6 +39,7 @@ export interface OverlayPicture {
   shapes: Shape[]
   clusters: Cluster[]
   chosen: number | undefined
+  searched: { firstRow: number; endRow: number } | undefined
   frame: Frame | undefined
   scaleText: (pixels: number) => string
 }
@@ -61,6 +62,7 @@ export function drawOverlay(canvas: HTMLCanvasElement, picture: OverlayPicture):
   if (picture.layers.includes('clusters')) drawShapes(context, picture)
   context.setTransform(density, 0, 0, density, 0, 0)
   if (placement.zoom >= numbersFrom && picture.frame !== undefined) drawNumbers(context, picture, picture.frame)
+  if (picture.layers.includes('searched') && picture.frame !== undefined) drawSearched(context, picture, picture.frame)
   if (picture.layers.includes('labels')) drawLabels(context, picture)
   if (picture.layers.includes('scale') && picture.frame !== undefined) drawScale(context, picture)
 }
@@ -102,6 +104,19 @@ function drawLabels(context: CanvasRenderingContext2D, picture: OverlayPicture):
     const at = toView({ x: cluster.xMaxPx + 1, y: cluster.yMinPx }, picture.placement, picture.view)
     if (at.x < 0 || at.y < 0 || at.x > picture.view.width || at.y > picture.view.height) continue
     haloText(context, `c${cluster.cluster}`, at.x + 3, at.y, cluster.cluster === picture.chosen ? '#ffd43b' : '#ffffff')
+  }
+}
+
+/** The parts of the image that the reconstruction left out are veiled. */
+function drawSearched(context: CanvasRenderingContext2D, picture: OverlayPicture, frame: Frame): void {
+  const { searched, placement, view } = picture
+  if (searched === undefined) return
+  context.fillStyle = 'rgb(0 0 0 / 0.45)'
+  for (const [top, bottom] of [[0, searched.firstRow], [searched.endRow, frame.height]] as const) {
+    if (bottom <= top) continue
+    const from = toView({ x: 0, y: top }, placement, view)
+    const to = toView({ x: frame.width, y: bottom }, placement, view)
+    context.fillRect(from.x, from.y, to.x - from.x, to.y - from.y)
   }
 }
 

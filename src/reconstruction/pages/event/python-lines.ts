@@ -3,13 +3,15 @@ import type { EventName } from './event-data.ts'
 import type { ViewState } from './view-state.ts'
 import type { Window } from './window-level.ts'
 
-export function pythonOfEvent(name: EventName, view: Pick<ViewState, 'map' | 'inverted' | 'view'>, window: Window): string {
-  const map = `${view.map}${view.inverted ? '_r' : ''}`
+export function pythonOfEvent(name: EventName, view: Pick<ViewState, 'view' | 'camera'>, window: Window): string {
+  const camera = view.camera === 0 ? '' : `, camera=${view.camera}`
+  // `show` draws counts as they were read out; limits chosen on a subtracted image would not fit them.
+  const limits = view.view === 'raw' ? `, window=(${window.low}, ${window.high})` : ''
   return [
-    'import cygnet, matplotlib.pyplot as plt',
+    'import cygnet',
     `run = cygnet.open("${name.experiment}").run("${name.series}:${name.number}")`,
-    `image = run.image(${name.event}${view.view === 'subtracted' ? ', pedestal="auto"' : ''})`,
-    `plt.imshow(image, vmin=${window.low}, vmax=${window.high}, cmap="${map}"); plt.colorbar(label="counts")`,
-    `clusters = [c for c in run.clusters() if c["event"] == ${name.event}]`,
+    `run.show(${name.event}${limits}${camera})`,
+    `image = run.image(${name.event}${camera})`,
+    `clusters = run.clusters().where(event=${name.event})`,
   ].join('\n')
 }

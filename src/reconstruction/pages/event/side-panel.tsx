@@ -1,7 +1,7 @@
 /** Right of the image: how it is drawn, what is over it, the facts of the event in words. */
 import { ActionIcon, Button, Checkbox, NativeSelect, SegmentedControl } from '@mantine/core'
 import type { ReactNode, RefObject } from 'react'
-import { Count, Facts, Moment } from '../../../foundation/browser.tsx'
+import { Count, Facts, Moment, formatCount } from '../../../foundation/browser.tsx'
 import { t } from '../messages.ts'
 import { colourMapNames } from './colour-maps.ts'
 import type { ColourMapName } from './colour-maps.ts'
@@ -97,8 +97,9 @@ function EventFacts(props: { name: EventName; data: EventData; camera: number; f
         items={[
           [t('fact.clusters'), about === undefined ? undefined : <Count key="clusters" of={about.clusters} />],
           [t('fact.selected'), about === undefined ? undefined : <Count key="selected" of={about.selectedClusters} />],
-          [t('fact.light'), about === undefined ? undefined : t('fact.counts', { counts: Math.round(about.zeroSuppressedSumCounts) })],
+          [t('fact.light'), about === undefined ? undefined : t('fact.counts', { counts: formatCount(Math.round(about.zeroSuppressedSumCounts)) })],
           [t('fact.size'), frame === undefined ? undefined : t('fact.pixels', { width: frame.width, height: frame.height })],
+          [t('fact.rows'), data.searched === undefined ? undefined : t('fact.rowsFromTo', { from: data.searched.firstRow, to: data.searched.endRow - 1 })],
           [t('fact.time'), about?.atMs === null || about === undefined ? undefined : <Moment key="time" atMs={about.atMs} />],
         ]}
       />

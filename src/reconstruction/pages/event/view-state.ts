@@ -5,7 +5,7 @@ import { clamp, zoomLimits } from './zoom.ts'
 import type { Placement } from './zoom.ts'
 import type { Window } from './window-level.ts'
 
-export const layerNames = ['clusters', 'labels', 'scale'] as const
+export const layerNames = ['clusters', 'labels', 'searched', 'scale'] as const
 export type LayerName = (typeof layerNames)[number]
 
 export interface ViewState {

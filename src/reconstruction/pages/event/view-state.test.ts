@@ -1,0 +1,53 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { colourMapNames, colourTable } from './colour-maps.ts'
+import { pythonOfEvent } from './python-lines.ts'
+import { layerNames, searchOfView, startView, viewOfSearch } from './view-state.ts'
+import type { ViewState } from './view-state.ts'
+
+const views: fc.Arbitrary<ViewState> = fc.record({
+  window: fc.option(fc.record({ low: fc.integer({ min: -500, max: 500 }), high: fc.integer({ min: 501, max: 65_535 }) }), { nil: undefined }),
+  map: fc.constantFrom(...colourMapNames),
+  inverted: fc.boolean(),
+  placement: fc.option(fc.record({ x: fc.integer({ min: 0, max: 2304 }), y: fc.integer({ min: 0, max: 2304 }), zoom: fc.constantFrom(0.25, 0.3125, 1, 4.5, 32) }), { nil: undefined }),
+  layers: fc.subarray([...layerNames]),
+  view: fc.constantFrom('raw' as const, 'subtracted' as const),
+  camera: fc.nat(5),
+  reduction: fc.constantFrom('mean' as const, 'max' as const),
+  cluster: fc.option(fc.nat(300), { nil: undefined }),
+})
+
+describe('the view in the address', () => {
+  test('the start view has an empty address', () => {
+    expect(searchOfView(startView)).toBe('')
+    expect(viewOfSearch('')).toEqual(startView)
+  })
+  test('a link shows the same view', () => {
+    fc.assert(fc.property(views, (view) => {
+      expect(viewOfSearch(searchOfView(view))).toEqual(view)
+    }))
+  })
+  test('the form that people know', () => {
+    const view = viewOfSearch('?w=95,130&map=cividis&x=1500&y=1400&z=4&layers=clusters')
+    expect(view).toMatchObject({ window: { low: 95, high: 130 }, placement: { x: 1500, y: 1400, zoom: 4 }, layers: ['clusters'] })
+  })
+  test('nonsense falls back', () => {
+    expect(viewOfSearch('?w=130,95&map=jet&x=1&z=two&camera=-1&view=cooked&cluster=1.5')).toEqual(startView)
+    expect(viewOfSearch('?x=1&y=1&z=100000').placement?.zoom).toBe(64)
+  })
+  test('colour maps run from dark to bright and invert', () => {
+    for (const name of colourMapNames) {
+      const table = colourTable(name, false)
+      const sum = (index: number) => table[index * 4]! + table[index * 4 + 1]! + table[index * 4 + 2]!
+      expect(sum(255)).toBeGreaterThan(sum(128))
+      expect(sum(128)).toBeGreaterThan(sum(0))
+      expect(colourTable(name, true).slice(0, 3)).toEqual(table.slice(255 * 4, 255 * 4 + 3))
+    }
+  })
+  test('the same as Python', () => {
+    const name = { experiment: 'demo', series: 'sim', number: 2, event: 7 }
+    expect(pythonOfEvent(name, startView, { low: 93, high: 124 }).split('\n')).toEqual([
+      'import cygnet', 'run = cygnet.open("demo").run("sim:2")', 'run.show(7, window=(93, 124))', 'image = run.image(7)', 'clusters = run.clusters().where(event=7)',
+    ])
+  })
+})

@@ -1,0 +1,132 @@
+/** For tests of this room and of rooms above: a storage on a folder of its own, an S3 server before it, a signer. */
+import type { AddressInfo } from 'node:net'
+import { createHash } from 'node:crypto'
+import { onTestFinished } from 'vitest'
+import { silentLogger } from '../foundation/log.ts'
+import { temporaryDirectory } from '../foundation/testing.ts'
+import { systemClock, type Clock } from '../foundation/time.ts'
+import { storageFaults } from './errors.ts'
+import { createS3Handler, createS3Server } from './s3/handler.ts'
+import type { Place } from './s3/operation.ts'
+import { canonicalRequest, requestSignature, scopeText, signingKey } from './s3/signature.ts'
+import { openStorage, type Storage, type StorageOptions } from './storage.ts'
+
+export const testMacKey = Buffer.alloc(32, 7)
+
+/** Opened on a fresh folder (or the one given), closed when the test ends. */
+export async function openTestStorage(options: Partial<StorageOptions> = {}): Promise<{ storage: Storage; root: string }> {
+  const root = options.root ?? (await temporaryDirectory('cygnet-storage-')).path
+  const storage = await openStorage({ clock: systemClock(), log: silentLogger(), macKey: testMacKey, freeFloorBytes: 0, ...options, root })
+  onTestFinished(async () => await storage.close())
+  return { storage, root }
+}
+
+export async function* bodyOf(...chunks: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+}
+
+export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+export interface TestSubject {
+  id: string
+  /** What it may do, everywhere in experiment `demo`. */
+  actions: readonly string[]
+  /** Only keys that begin so. */
+  prefix?: string
+}
+
+export interface TestKey {
+  id: string
+  secret: string
+}
+
+export const testKeys = {
+  owner: { id: 'CYGOWNER0000000000AA', secret: 'ownerownerownerownerownerownerownerowner' },
+  daq: { id: 'CYGDAQ000000000000AA', secret: 'daqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqd' },
+  reader: { id: 'CYGREADER000000000AA', secret: 'readerreaderreaderreaderreaderreaderread' },
+} satisfies Record<string, TestKey>
+
+const subjects: Record<string, { secret: string; subject: TestSubject }> = {
+  [testKeys.owner.id]: { secret: testKeys.owner.secret, subject: { id: 'owner', actions: ['data.read', 'data.create', 'data.modify', 'experiment.admin'] } },
+  [testKeys.daq.id]: { secret: testKeys.daq.secret, subject: { id: 'daq', actions: ['data.create'], prefix: 'lime/' } },
+  [testKeys.reader.id]: { secret: testKeys.reader.secret, subject: { id: 'reader', actions: ['data.read'] } },
+}
+
+export function testPermit(subject: TestSubject, action: string, place: Place): void {
+  const isInside = subject.prefix === undefined || place.key === undefined || place.key.startsWith(subject.prefix)
+  if (place.experiment === 'demo' && subject.actions.includes(action) && isInside) return
+  throw storageFaults.accessDenied(`${subject.id} may not ${action} here.`)
+}
+
+export interface TestServer {
+  storage: Storage
+  root: string
+  url: string
+  port: number
+}
+
+/** With buckets demo-raw, demo-reco and demo-work. */
+export async function openTestServer(options: { storage?: Partial<StorageOptions>; clock?: Clock; hosts?: string[] } = {}): Promise<TestServer> {
+  const { storage, root } = await openTestStorage(options.storage)
+  for (const purpose of ['raw', 'reco', 'work'] as const) {
+    await storage.createBucket({ name: `demo-${purpose}`, experiment: 'demo', purpose })
+  }
+  const handler = createS3Handler<TestSubject>({
+    storage,
+    accessKey: (id) => (Object.hasOwn(subjects, id) ? subjects[id] : undefined),
+    permit: testPermit,
+    log: silentLogger(),
+    region: 'us-east-1',
+    hosts: options.hosts ?? [],
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  })
+  const server = createS3Server(handler)
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { storage, root, port, url: `http://127.0.0.1:${port}` }
+}
+
+export interface SignOptions {
+  key?: TestKey
+  headers?: Record<string, string>
+  body?: string | Uint8Array
+  /** Instead of the hash of the body. */
+  payloadHash?: string
+  atMs?: number
+}
+
+/** Headers of a request signed by header, made independently of what the server does to check it (but for the pure canonical form). */
+export function signedHeaders(method: string, url: string, options: SignOptions = {}): Record<string, string> {
+  const { key = testKeys.owner, headers = {}, body = '', atMs = Date.now() } = options
+  const { host, pathname, searchParams } = new URL(url)
+  const timestamp = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
+  const payloadHash = options.payloadHash ?? createHash('sha256').update(body).digest('hex')
+  const all = Object.fromEntries(
+    Object.entries({ ...headers, host, 'x-amz-date': timestamp, 'x-amz-content-sha256': payloadHash }).map(([name, value]) => [name.toLowerCase(), value]),
+  )
+  const names = Object.keys(all).sort()
+  const scope = { date: timestamp.slice(0, 8), region: 'us-east-1' }
+  const canonical = canonicalRequest({
+    method,
+    path: decodeURIComponent(pathname),
+    query: [...searchParams],
+    headers: names.map((name) => [name, all[name]!] as const),
+    payloadHash,
+  })
+  const signature = requestSignature(signingKey(key.secret, scope), timestamp, scope, canonical)
+  return { ...all, authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scopeText(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}` }
+}
+
+/** A signed request. */
+export async function s3Fetch(method: string, url: string, options: SignOptions = {}): Promise<Response> {
+  const { host: _host, ...headers } = signedHeaders(method, url, options)
+  return await fetch(url, { method, headers, ...(options.body === undefined ? {} : { body: options.body as string }) })
+}
