@@ -12,14 +12,23 @@ import { openDatabase, transact } from '../src/foundation/database.ts'
 const jobs = Number(process.argv[2] ?? 300)
 const folder = await mkdtemp(join(tmpdir(), 'cygnet-bench-'))
 
-function report(name: string, value: number, unit: string, peer: string, peerValue: number, higherIsBetter = true): void {
+function report(
+  name: string,
+  value: number,
+  unit: string,
+  peer: string,
+  peerValue: number,
+  higherIsBetter = true,
+): void {
   const round = (number: number): number => Number(number.toPrecision(4))
   const ratio = higherIsBetter ? value / peerValue : peerValue / value
   console.log(JSON.stringify({ name, value: round(value), unit, peer, peerValue, ratio: round(ratio) }))
 }
 
 const database = await openDatabase({ url: `sqlite:${join(folder, 'bench.sqlite')}` })
-const room = await openTestRoom(database, folder, { config: computeConfig.parse({ cpuMilli: 8000, memoryMiB: 8192, interactiveMemoryMiB: 0 }) })
+const room = await openTestRoom(database, folder, {
+  config: computeConfig.parse({ cpuMilli: 8000, memoryMiB: 8192, interactiveMemoryMiB: 0 }),
+})
 const spec = commandSpec(['true'], { request: { cpuMilli: 1000, memoryMiB: 64, walltimeMs: 60_000 } })
 
 let begun = performance.now()
@@ -30,7 +39,13 @@ begun = performance.now()
 await transact(database, async (trx) => {
   for (let job = 0; job < 10 * jobs; job++) await room.compute.submit(trx, { ...spec, class: 'batch', title: 'array' })
 })
-report('compute.accepted-in-one-transaction', ((10 * jobs) / (performance.now() - begun)) * 1000, 'jobs/s', 'bar: floor 500, aim 1000', 1000)
+report(
+  'compute.accepted-in-one-transaction',
+  ((10 * jobs) / (performance.now() - begun)) * 1000,
+  'jobs/s',
+  'bar: floor 500, aim 1000',
+  1000,
+)
 await database.kysely.deleteFrom('compute_job').where('title', '=', 'array').execute()
 
 await room.compute.sandboxReport()

@@ -17,7 +17,8 @@ function report(name: string, value: number, unit: string, peer: string, peerVal
   console.log(JSON.stringify({ name, value: round(value), unit, peer, peerValue, ratio: round(peerValue / value) }))
 }
 
-const middle = (values: number[]): number => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!
+const middle = (values: number[]): number =>
+  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!
 
 const house = await openTestHouse(folder)
 let begun = performance.now()
@@ -40,12 +41,16 @@ for (let start = 0; start < starts; start++) {
   const { jobId } = await house.notebooks.stop(session.id)
   begun = performance.now()
   await house.compute.ended(jobId)
-  if (start === starts - 1) report('notebooks.stop-proved', performance.now() - begun, 'ms', 'bar: cancel proved dead in 10 s', 10_000)
+  if (start === starts - 1)
+    report('notebooks.stop-proved', performance.now() - begun, 'ms', 'bar: cancel proved dead in 10 s', 10_000)
 }
 report('notebooks.session-start-p50', middle(startMs), 'ms', 'bar: floor 3 s, aim 0.5 s', 500)
 
 async function measureCells(sessionId: string): Promise<void> {
-  const kernel = await openKernel({ baseUrl: `${house.origin}/user/alice/${sessionId}/`, cookie: house.cookieFor(sessionId) })
+  const kernel = await openKernel({
+    baseUrl: `${house.origin}/user/alice/${sessionId}/`,
+    cookie: house.cookieFor(sessionId),
+  })
   for (let cell = 0; cell < 20; cell++) await kernel.run('1')
   const tookMs: number[] = []
   for (let cell = 0; cell < cells; cell++) {
@@ -54,7 +59,13 @@ async function measureCells(sessionId: string): Promise<void> {
     tookMs.push(performance.now() - at)
   }
   report('notebooks.cell-round-trip-p50', middle(tookMs), 'ms', 'bar: floor 20 ms, aim 9 ms', 9)
-  report('notebooks.cell-round-trip-p95', tookMs.toSorted((one, other) => one - other)[Math.floor(cells * 0.95)]!, 'ms', 'bar: floor 20 ms, aim 9 ms', 9)
+  report(
+    'notebooks.cell-round-trip-p95',
+    tookMs.toSorted((one, other) => one - other)[Math.floor(cells * 0.95)]!,
+    'ms',
+    'bar: floor 20 ms, aim 9 ms',
+    9,
+  )
   await kernel.close()
 }
 

@@ -6,9 +6,21 @@ import type { AttemptOutcome } from './tables.ts'
 export type Verdict =
   | { next: 'succeed' }
   | { next: 'end'; state: 'failed' | 'cancelled'; outcome: AttemptOutcome; reason: string }
-  | { next: 'again'; outcome: AttemptOutcome; reason: string; counts: 'infrastructure_losses' | 'user_failures' | undefined; pauseMs: number }
+  | {
+      next: 'again'
+      outcome: AttemptOutcome
+      reason: string
+      counts: 'infrastructure_losses' | 'user_failures' | undefined
+      pauseMs: number
+    }
 
-interface Counters { retry: RetryRule; infrastructureLosses: number; userFailures: number; memoryMiB: number; walltimeMs: number }
+interface Counters {
+  retry: RetryRule
+  infrastructureLosses: number
+  userFailures: number
+  memoryMiB: number
+  walltimeMs: number
+}
 
 /** After a done marker. */
 export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Verdict {
@@ -30,7 +42,11 @@ export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Ver
   if (done.exitCode === 0) return { next: 'succeed' }
   if (lastLogLine.startsWith('bwrap: ')) return failed(`the sandbox could not be made: ${lastLogLine.slice(7)}`)
   const reason = done.signal === null ? `it exited with code ${done.exitCode ?? '?'}` : `it was ended by ${done.signal}`
-  if (done.exitCode !== null && job.retry.exitCodes.includes(done.exitCode) && job.userFailures + 1 < job.retry.maximum) {
+  if (
+    done.exitCode !== null &&
+    job.retry.exitCodes.includes(done.exitCode) &&
+    job.userFailures + 1 < job.retry.maximum
+  ) {
     return { next: 'again', outcome: 'failed', reason, counts: 'user_failures', pauseMs: pauseAfter(job.userFailures) }
   }
   return failed(reason)
@@ -39,7 +55,13 @@ export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Ver
 /** After the machine lost an attempt: its shim is gone and it is proved that nothing of it lives. */
 export function lost(reason: string, job: Counters): Verdict {
   if (job.infrastructureLosses < job.retry.infrastructure) {
-    return { next: 'again', outcome: 'lost', reason: `${reason}; trying again`, counts: 'infrastructure_losses', pauseMs: pauseAfter(job.infrastructureLosses) }
+    return {
+      next: 'again',
+      outcome: 'lost',
+      reason: `${reason}; trying again`,
+      counts: 'infrastructure_losses',
+      pauseMs: pauseAfter(job.infrastructureLosses),
+    }
   }
   const times = job.infrastructureLosses + 1
   return { next: 'end', state: 'failed', outcome: 'lost', reason: times === 1 ? reason : `${reason}, ${times} times` }

@@ -13,9 +13,16 @@ export interface ResolvedEnvironment {
 }
 
 /** Throws a Fault when the environment is not ready; one with `retry` makes the job wait and try again. */
-export type EnvironmentResolver = (job: { ownerId: string; experiment: string; id: string; attempt: number }) => Promise<ResolvedEnvironment & {
-  files?: { name: string; content: string }[]
-}>
+export type EnvironmentResolver = (job: {
+  ownerId: string
+  experiment: string
+  id: string
+  attempt: number
+}) => Promise<
+  ResolvedEnvironment & {
+    files?: { name: string; content: string }[]
+  }
+>
 
 export const commandPayload = z.object({ argv: z.array(z.string()).min(1), environment: z.string() })
 export type CommandPayload = z.infer<typeof commandPayload>

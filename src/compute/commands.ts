@@ -10,7 +10,10 @@ export function registerJobCommands(program: Command, context: CommandContext): 
   const client = () => context.client(computeContract)
   const { output } = context
 
-  addVerb(jobs, 'list', { summary: 'jobs of an experiment, newest first', example: 'cygnet jobs list --experiment demo --state failed' })
+  addVerb(jobs, 'list', {
+    summary: 'jobs of an experiment, newest first',
+    example: 'cygnet jobs list --experiment demo --state failed',
+  })
     .requiredOption('-e, --experiment <name>', 'experiment')
     .option('--state <state>', `one of ${jobState.options.join(', ')}`)
     .option('--kind <kind>', 'reconstruction, command, session')
@@ -27,24 +30,34 @@ export function registerJobCommands(program: Command, context: CommandContext): 
         },
       })
       output.table(items, [
-        'id', 'kind', { title: 'about', value: (job) => job.subject ?? job.title }, 'state',
-        { title: 'since', value: (job) => printTime(job.sinceMs) }, { title: 'by', value: (job) => job.ownerName }, 'reason',
+        'id',
+        'kind',
+        { title: 'about', value: (job) => job.subject ?? job.title },
+        'state',
+        { title: 'since', value: (job) => printTime(job.sinceMs) },
+        { title: 'by', value: (job) => job.ownerName },
+        'reason',
       ])
     })
 
-  addVerb(jobs, 'show <job>', { summary: 'one job: state, reason, what it used', example: 'cygnet jobs show 01998c3e-…' })
-    .action(async (id: string) => {
-      const job = await client().showJob({ params: { job: id } })
-      if (output.isJson) output.json(job)
-      else for (const line of describe(job)) process.stdout.write(`${line}\n`)
-    })
+  addVerb(jobs, 'show <job>', {
+    summary: 'one job: state, reason, what it used',
+    example: 'cygnet jobs show 01998c3e-…',
+  }).action(async (id: string) => {
+    const job = await client().showJob({ params: { job: id } })
+    if (output.isJson) output.json(job)
+    else for (const line of describe(job)) process.stdout.write(`${line}\n`)
+  })
 
   addVerb(jobs, 'logs <job>', { summary: 'what a job printed', example: 'cygnet jobs logs --follow 01998c3e-…' })
-    .option('-f, --follow', 'go on until the job has ended; the exit code is then the job\'s outcome')
+    .option('-f, --follow', "go on until the job has ended; the exit code is then the job's outcome")
     .option('--attempt <number>', 'of an earlier attempt')
     .action(async (id: string, options: { follow?: boolean; attempt?: string }) => {
       if (options.follow !== true) {
-        const response = await client().readLog({ params: { job: id }, query: options.attempt === undefined ? {} : { attempt: Number(options.attempt) } })
+        const response = await client().readLog({
+          params: { job: id },
+          query: options.attempt === undefined ? {} : { attempt: Number(options.attempt) },
+        })
         for await (const chunk of response.body ?? []) process.stdout.write(chunk as Uint8Array)
         return
       }
@@ -59,19 +72,27 @@ export function registerJobCommands(program: Command, context: CommandContext): 
       if (last !== undefined && last.state !== 'done') process.exitCode = 1
     })
 
-  addVerb(jobs, 'cancel <job>', { summary: 'end a job; answers when nothing of it is alive', example: 'cygnet jobs cancel 01998c3e-…' })
-    .action(async (id: string) => {
-      let job = await client().cancelJob({ params: { job: id } })
-      if (['waiting', 'starting', 'running'].includes(job.state)) {
-        for await (const { data } of client().followLog({ params: { job: id }, query: { from: `${Math.max(1, job.attempt)}:9007199254740991` } })) {
-          if (data.type === 'state') job = data.job
-        }
+  addVerb(jobs, 'cancel <job>', {
+    summary: 'end a job; answers when nothing of it is alive',
+    example: 'cygnet jobs cancel 01998c3e-…',
+  }).action(async (id: string) => {
+    let job = await client().cancelJob({ params: { job: id } })
+    if (['waiting', 'starting', 'running'].includes(job.state)) {
+      for await (const { data } of client().followLog({
+        params: { job: id },
+        query: { from: `${Math.max(1, job.attempt)}:9007199254740991` },
+      })) {
+        if (data.type === 'state') job = data.job
       }
-      if (output.isJson) output.json(job)
-      else output.line(`${job.state}${job.reason === null ? '' : `: ${job.reason}`}`)
-    })
+    }
+    if (output.isJson) output.json(job)
+    else output.line(`${job.state}${job.reason === null ? '' : `: ${job.reason}`}`)
+  })
 
-  addVerb(jobs, 'submit <argv...>', { summary: 'run a program on the platform', example: 'cygnet jobs submit -e demo -- python -c "print(1)"' })
+  addVerb(jobs, 'submit <argv...>', {
+    summary: 'run a program on the platform',
+    example: 'cygnet jobs submit -e demo -- python -c "print(1)"',
+  })
     .requiredOption('-e, --experiment <name>', 'experiment')
     .option('--environment <name>', 'notebook (Python with numpy and friends) or system', 'notebook')
     .option('--title <text>', 'what lists show')
@@ -79,22 +100,37 @@ export function registerJobCommands(program: Command, context: CommandContext): 
     .option('--memory <MiB>', 'memory in MiB', '1024')
     .option('--walltime <seconds>', 'ended after so long', '3600')
     .option('--key <text>', 'idempotency key: the same key gives the same job, once')
-    .action(async (argv: string[], options: { experiment: string; environment: string; title?: string; cores: string; memory: string; walltime: string; key?: string }) => {
-      const job = await client().submitJob({
-        params: { experiment: options.experiment },
-        body: {
-          argv,
-          environment: options.environment,
-          ...(options.title !== undefined && { title: options.title }),
-          request: {
-            cpuMilli: Math.round(Number(options.cores) * 1000), memoryMiB: Number(options.memory), walltimeMs: Math.round(Number(options.walltime) * 1000),
-          },
-          idempotencyKey: options.key ?? randomUUID(),
+    .action(
+      async (
+        argv: string[],
+        options: {
+          experiment: string
+          environment: string
+          title?: string
+          cores: string
+          memory: string
+          walltime: string
+          key?: string
         },
-      })
-      if (output.isJson) output.json(job)
-      else process.stdout.write(`${job.id}\n`)
-    })
+      ) => {
+        const job = await client().submitJob({
+          params: { experiment: options.experiment },
+          body: {
+            argv,
+            environment: options.environment,
+            ...(options.title !== undefined && { title: options.title }),
+            request: {
+              cpuMilli: Math.round(Number(options.cores) * 1000),
+              memoryMiB: Number(options.memory),
+              walltimeMs: Math.round(Number(options.walltime) * 1000),
+            },
+            idempotencyKey: options.key ?? randomUUID(),
+          },
+        })
+        if (output.isJson) output.json(job)
+        else process.stdout.write(`${job.id}\n`)
+      },
+    )
 }
 
 function describe(job: Job): string[] {
@@ -107,11 +143,14 @@ function describe(job: Job): string[] {
   if (job.reason !== null) lines.push(`reason     ${job.reason}`)
   if (job.place !== null) lines.push(`place      ${job.place} in line`)
   lines.push(`attempt    ${job.attempt}`)
-  lines.push(`asked for  ${job.request.cpuMilli / 1000} cores, ${job.request.memoryMiB} MiB, ${printDuration(job.request.walltimeMs)}`)
+  lines.push(
+    `asked for  ${job.request.cpuMilli / 1000} cores, ${job.request.memoryMiB} MiB, ${printDuration(job.request.walltimeMs)}`,
+  )
   if (job.used !== null) {
-    lines.push(`used       ${job.used.cpuSeconds.toFixed(1)} s of cpu, ${Math.ceil(job.used.peakMemoryBytes / 1048576)} MiB at most, ${printDuration(job.used.wallSeconds * 1000)}`)
+    lines.push(
+      `used       ${job.used.cpuSeconds.toFixed(1)} s of cpu, ${Math.ceil(job.used.peakMemoryBytes / 1048576)} MiB at most, ${printDuration(job.used.wallSeconds * 1000)}`,
+    )
   }
   for (const output of job.outputs) lines.push(`output     ${output.name} (${output.sizeBytes} bytes)`)
   return lines
 }
-

@@ -1,28 +1,28 @@
 /** The wire contract of `compute`: jobs as people, programs and pages see them. Runs in browsers and Node. */
-import { z } from 'zod';
-import { defineContract, pageOf, pageQuery } from '../foundation/contract.ts';
+import { z } from 'zod'
+import { defineContract, pageOf, pageQuery } from '../foundation/contract.ts'
 
 /** The six words people see. What the executor knows in more detail stays inside the room. */
-export const jobState = z.enum(['waiting', 'starting', 'running', 'done', 'failed', 'cancelled']);
-export type JobState = z.infer<typeof jobState>;
+export const jobState = z.enum(['waiting', 'starting', 'running', 'done', 'failed', 'cancelled'])
+export type JobState = z.infer<typeof jobState>
 
 /** interactive: somebody sits in front of it; prompt: a run just closed; batch: everything else. */
-export const jobClass = z.enum(['interactive', 'prompt', 'batch']);
-export type JobClass = z.infer<typeof jobClass>;
+export const jobClass = z.enum(['interactive', 'prompt', 'batch'])
+export type JobClass = z.infer<typeof jobClass>
 
 export const jobRequest = z.object({
   cpuMilli: z.number().int().min(50).max(1_024_000),
   memoryMiB: z.number().int().min(32).max(16_777_216),
   /** The job is ended after this long. */
   walltimeMs: z.number().int().min(1_000),
-});
-export type JobRequest = z.infer<typeof jobRequest>;
+})
+export type JobRequest = z.infer<typeof jobRequest>
 
 /** A name of one file below the job's `out` folder. */
-export const outputName = z.string().min(1).max(1024);
+export const outputName = z.string().min(1).max(1024)
 
-export const jobOutput = z.object({ name: outputName, sizeBytes: z.number().int(), sha256: z.string() });
-export type JobOutput = z.infer<typeof jobOutput>;
+export const jobOutput = z.object({ name: outputName, sizeBytes: z.number().int(), sha256: z.string() })
+export type JobOutput = z.infer<typeof jobOutput>
 
 export const job = z.object({
   id: z.string(),
@@ -52,41 +52,52 @@ export const job = z.object({
   exitCode: z.number().int().nullable(),
   signal: z.string().nullable(),
   request: jobRequest,
-  used: z.object({
-    cpuSeconds: z.number(),
-    peakMemoryBytes: z.number().int(),
-    wallSeconds: z.number(),
-  }).nullable(),
+  used: z
+    .object({
+      cpuSeconds: z.number(),
+      peakMemoryBytes: z.number().int(),
+      wallSeconds: z.number(),
+    })
+    .nullable(),
   outputs: z.array(jobOutput),
-});
-export type Job = z.infer<typeof job>;
+})
+export type Job = z.infer<typeof job>
 
 export const submitCommand = z.object({
   /** A program of the environment (or an absolute path inside the sandbox) and its arguments. No shell is involved. */
   argv: z.array(z.string().min(1)).min(1).max(1024),
   title: z.string().max(200).optional(),
   /** `system` is the machine's own /usr; `notebook` is the environment notebooks use. */
-  environment: z.string().regex(/^[a-z][a-z0-9-]*$/).default('notebook'),
+  environment: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/)
+    .default('notebook'),
   class: z.enum(['prompt', 'batch']).default('batch'),
   request: jobRequest.partial().optional(),
   /** Tries after an exit code of the list; the machine's own failures are retried anyway. */
-  retry: z.object({
-    exitCodes: z.array(z.number().int().min(1).max(255)).max(255),
-    maximum: z.number().int().min(1).max(20),
-  }).optional(),
+  retry: z
+    .object({
+      exitCodes: z.array(z.number().int().min(1).max(255)).max(255),
+      maximum: z.number().int().min(1).max(20),
+    })
+    .optional(),
   /** The same key from the same person gives the same job, once. */
   idempotencyKey: z.string().min(1).max(200).optional(),
-});
-export type SubmitCommand = z.input<typeof submitCommand>;
+})
+export type SubmitCommand = z.input<typeof submitCommand>
 
 /** One piece of a live log. `id` of the event is `<attempt>:<nextOffset>` and is understood as Last-Event-ID. */
 export const logEvent = z.discriminatedUnion('type', [
   z.object({
-    type: z.literal('log'), attempt: z.number().int(), offset: z.number().int(), nextOffset: z.number().int(), text: z.string(),
+    type: z.literal('log'),
+    attempt: z.number().int(),
+    offset: z.number().int(),
+    nextOffset: z.number().int(),
+    text: z.string(),
   }),
   z.object({ type: z.literal('state'), job }),
-]);
-export type LogEvent = z.infer<typeof logEvent>;
+])
+export type LogEvent = z.infer<typeof logEvent>
 
 export const sandboxStatus = z.object({
   available: z.boolean(),
@@ -98,18 +109,18 @@ export const sandboxStatus = z.object({
   python: z.object({ path: z.string(), version: z.string() }).nullable(),
   /** Facts an admin should read: weaker than the best, but working. */
   notes: z.array(z.string()),
-});
-export type SandboxStatus = z.infer<typeof sandboxStatus>;
+})
+export type SandboxStatus = z.infer<typeof sandboxStatus>
 
 export const machine = z.object({
   cpuMilli: z.object({ total: z.number().int(), used: z.number().int() }),
   memoryMiB: z.object({ total: z.number().int(), used: z.number().int() }),
   jobs: z.object({ waiting: z.number().int(), running: z.number().int() }),
-});
-export type Machine = z.infer<typeof machine>;
+})
+export type Machine = z.infer<typeof machine>
 
-const jobParams = z.object({ job: z.string().min(1) });
-const experimentParams = z.object({ experiment: z.string().min(1) });
+const jobParams = z.object({ job: z.string().min(1) })
+const experimentParams = z.object({ experiment: z.string().min(1) })
 
 export const computeContract = defineContract('compute', {
   listJobs: {
@@ -169,7 +180,12 @@ export const computeContract = defineContract('compute', {
     summary: 'The log and the state of a job, live',
     permission: { action: 'jobs.read', of: 'loaded' },
     params: jobParams,
-    query: z.object({ from: z.string().regex(/^\d+:\d+$/).optional() }),
+    query: z.object({
+      from: z
+        .string()
+        .regex(/^\d+:\d+$/)
+        .optional(),
+    }),
     answer: logEvent,
     stream: 'events',
   },
@@ -196,4 +212,4 @@ export const computeContract = defineContract('compute', {
     permission: { action: 'ops.read', of: 'site' },
     answer: sandboxStatus,
   },
-});
+})

@@ -1,4 +1,4 @@
-import { catalogue } from '../foundation/errors.ts';
+import { catalogue } from '../foundation/errors.ts'
 
 /** Everything `compute` may refuse or report. */
 export const computeErrors = catalogue('compute', {
@@ -14,4 +14,4 @@ export const computeErrors = catalogue('compute', {
   pythonMissing: { status: 503, title: 'No usable Python' },
   badLaunch: { status: 500, title: 'The job cannot be launched as asked' },
   processesRemain: { status: 503, title: 'Processes of a job could not be ended' },
-});
+})

@@ -11,9 +11,14 @@ import { readClaim } from './job-folder.ts'
 import type { ComputeOptions } from './room.ts'
 import { commandSpec, openTestRoom, shell, type TestRoom } from './testing.ts'
 
-interface OpenRoom extends TestRoom { folder: string }
+interface OpenRoom extends TestRoom {
+  folder: string
+}
 
-async function openRoom(options: Partial<ComputeOptions> = {}, given: { database?: OpenedDatabase; folder?: string; start?: boolean } = {}): Promise<OpenRoom> {
+async function openRoom(
+  options: Partial<ComputeOptions> = {},
+  given: { database?: OpenedDatabase; folder?: string; start?: boolean } = {},
+): Promise<OpenRoom> {
   const folder = given.folder ?? (await temporaryDirectory()).path
   const database = given.database ?? (await openDatabase({ url: `sqlite:${join(folder, 'test.sqlite')}` }))
   const room = await openTestRoom(database, folder, options)
@@ -27,7 +32,11 @@ async function openRoom(options: Partial<ComputeOptions> = {}, given: { database
 }
 
 async function endEverything(room: TestRoom): Promise<void> {
-  const rows = await room.database.kysely.selectFrom('compute_job').select('id').where('state', 'not in', ['succeeded', 'failed', 'cancelled']).execute()
+  const rows = await room.database.kysely
+    .selectFrom('compute_job')
+    .select('id')
+    .where('state', 'not in', ['succeeded', 'failed', 'cancelled'])
+    .execute()
   for (const { id } of rows) await room.compute.cancel(id)
   for (const { id } of rows) await room.compute.ended(id, AbortSignal.timeout(20_000)).catch(() => undefined)
 }
@@ -63,13 +72,22 @@ async function alive(mark: string): Promise<number[]> {
 }
 
 async function usageOf(room: TestRoom, id: string) {
-  return await room.database.kysely.selectFrom('usage_interval').selectAll().where('job_id', '=', id).orderBy('start_ms').execute()
+  return await room.database.kysely
+    .selectFrom('usage_interval')
+    .selectAll()
+    .where('job_id', '=', id)
+    .orderBy('start_ms')
+    .execute()
 }
 
 forEachDatabase('a job', (open) => {
   test('runs in the sandbox, is measured, leaves its outputs and its usage', async () => {
     const room = await openRoom({}, { database: await open() })
-    const { id } = await room.submit(shell('echo hello; id -u; echo result > /out/r.txt; mkdir /out/sub; echo deep > /out/sub/d; ln -s /etc/shadow /out/link'))
+    const { id } = await room.submit(
+      shell(
+        'echo hello; id -u; echo result > /out/r.txt; mkdir /out/sub; echo deep > /out/sub/d; ln -s /etc/shadow /out/link',
+      ),
+    )
     const job = await room.compute.ended(id)
     expect(job).toMatchObject({ state: 'done', exitCode: 0, attempt: 1, reason: null })
     expect(job.outputs.map((output) => output.name)).toEqual(['r.txt', 'sub/d'])
@@ -77,7 +95,10 @@ forEachDatabase('a job', (open) => {
     expect(await logOf(room, job)).toMatch(/^hello\n\d+\n$/)
     const usage = await usageOf(room, id)
     expect(usage.map((row) => [row.resource, Number(row.allocated), row.outcome])).toEqual(
-      expect.arrayContaining([['cpu', 500, 'succeeded'], ['memory', 256, 'succeeded']]),
+      expect.arrayContaining([
+        ['cpu', 500, 'succeeded'],
+        ['memory', 256, 'succeeded'],
+      ]),
     )
     for (const row of usage) expect(Number(row.start_ms)).toBeLessThan(Number(row.end_ms))
   })
@@ -86,14 +107,20 @@ forEachDatabase('a job', (open) => {
     const room = await openRoom({}, { database: await open(), start: false })
     const [one, two] = [await room.submit({ idempotencyKey: 'k' }), await room.submit({ idempotencyKey: 'k' })]
     expect(two.id).toBe(one.id)
-    await expect(room.submit({ ...shell('exit 1'), idempotencyKey: 'k' })).rejects.toMatchObject({ code: 'compute.key_reused' })
+    await expect(room.submit({ ...shell('exit 1'), idempotencyKey: 'k' })).rejects.toMatchObject({
+      code: 'compute.key_reused',
+    })
     expect((await room.submit({ idempotencyKey: 'k', ownerId: 'person-b' })).id).not.toBe(one.id)
     expect((await room.submit({})).id).not.toBe((await room.submit({})).id)
   })
 
   test('has its effect committed once, in the transaction that ends it, whatever fails', async () => {
     const database = await open()
-    await database.kysely.schema.createTable('effect').addColumn('job_id', 'text').addColumn('published', 'text').execute()
+    await database.kysely.schema
+      .createTable('effect')
+      .addColumn('job_id', 'text')
+      .addColumn('published', 'text')
+      .execute()
     const room = await openRoom({}, { database, start: false })
     let publishes = 0
     let commits = 0
@@ -116,7 +143,9 @@ forEachDatabase('a job', (open) => {
     const { id } = await room.submit({ kind: 'effect', payload: {} })
     expect(await room.compute.ended(id)).toMatchObject({ state: 'done', attempt: 1 })
     expect({ publishes, commits }).toEqual({ publishes: 3, commits: 2 })
-    expect(await database.kysely.selectFrom('effect').selectAll().execute()).toEqual([{ job_id: id, published: `copied for ${id}` }])
+    expect(await database.kysely.selectFrom('effect').selectAll().execute()).toEqual([
+      { job_id: id, published: `copied for ${id}` },
+    ])
   })
 
   test('ignores a done marker of an attempt that is not the current one', async () => {
@@ -137,7 +166,11 @@ forEachDatabase('a job', (open) => {
     // Attempt 2 was begun elsewhere: attempt 1 comes home late.
     await database.kysely.updateTable('compute_job').set({ attempt: 2 }).where('id', '=', id).execute()
     await until(async () => {
-      const row = await database.kysely.selectFrom('compute_attempt').select('state').where('job_id', '=', id).executeTakeFirstOrThrow()
+      const row = await database.kysely
+        .selectFrom('compute_attempt')
+        .select('state')
+        .where('job_id', '=', id)
+        .executeTakeFirstOrThrow()
       return row.state === 'ended' ? true : undefined
     })
     expect(await database.kysely.selectFrom('effect').selectAll().execute()).toEqual([])
@@ -150,7 +183,12 @@ describe('the end of a job', () => {
   test('an exit code is a reason', async () => {
     const room = await openRoom()
     const { id } = await room.submit(shell('echo oh; exit 7'))
-    expect(await room.compute.ended(id)).toMatchObject({ state: 'failed', exitCode: 7, attempt: 1, reason: 'it exited with code 7' })
+    expect(await room.compute.ended(id)).toMatchObject({
+      state: 'failed',
+      exitCode: 7,
+      attempt: 1,
+      reason: 'it exited with code 7',
+    })
   })
 
   test('an exit code that was listed is tried again, up to the maximum', async () => {
@@ -170,7 +208,8 @@ describe('the end of a job', () => {
   test('walltime ends it, politely first', async () => {
     const room = await openRoom()
     const { id } = await room.submit({
-      ...shell('trap "echo asked; exit 0" TERM; echo begun; while :; do sleep 0.1; done'), request: { cpuMilli: 500, memoryMiB: 256, walltimeMs: 1500 },
+      ...shell('trap "echo asked; exit 0" TERM; echo begun; while :; do sleep 0.1; done'),
+      request: { cpuMilli: 500, memoryMiB: 256, walltimeMs: 1500 },
     })
     const job = await room.compute.ended(id)
     expect(job).toMatchObject({ state: 'failed', reason: 'it ran longer than the 2 s it asked for' })
@@ -181,15 +220,28 @@ describe('the end of a job', () => {
     const room = await openRoom()
     const { limits } = await room.compute.sandboxReport()
     const { id } = await room.submit({
-      ...commandSpec(['/usr/bin/python3', '-c', 'import time\ndata=[]\nfor i in range(400):\n  data.append(bytearray(1<<20)); time.sleep(0.002)\ntime.sleep(5)']),
+      ...commandSpec([
+        '/usr/bin/python3',
+        '-c',
+        'import time\ndata=[]\nfor i in range(400):\n  data.append(bytearray(1<<20)); time.sleep(0.002)\ntime.sleep(5)',
+      ]),
       request: { cpuMilli: 500, memoryMiB: 64, walltimeMs: 30_000 },
     })
-    expect(await room.compute.ended(id), `with ${limits}`).toMatchObject({ state: 'failed', reason: 'it used more than the 64 MiB of memory it asked for' })
+    expect(await room.compute.ended(id), `with ${limits}`).toMatchObject({
+      state: 'failed',
+      reason: 'it used more than the 64 MiB of memory it asked for',
+    })
   })
 
   test('a mount that is not there is a reason, not a retry', async () => {
     const room = await openRoom({
-      workspaceOf: () => Promise.resolve({ personName: 'alice', uid: 300_001, groups: [], buckets: [{ name: 'gone', path: '/nowhere/at/all', mode: 'ro' }] }),
+      workspaceOf: () =>
+        Promise.resolve({
+          personName: 'alice',
+          uid: 300_001,
+          groups: [],
+          buckets: [{ name: 'gone', path: '/nowhere/at/all', mode: 'ro' }],
+        }),
     })
     const { id } = await room.submit()
     const job = await room.compute.ended(id)
@@ -199,7 +251,9 @@ describe('the end of a job', () => {
 
   test('a job larger than the machine is refused at once', async () => {
     const room = await openRoom({}, { start: false })
-    await expect(room.submit({ request: { cpuMilli: 8000, memoryMiB: 64, walltimeMs: 1000 } })).rejects.toMatchObject({ code: 'compute.too_large' })
+    await expect(room.submit({ request: { cpuMilli: 8000, memoryMiB: 64, walltimeMs: 1000 } })).rejects.toMatchObject({
+      code: 'compute.too_large',
+    })
   })
 })
 
@@ -207,7 +261,11 @@ describe('cancel', () => {
   test('a waiting job is cancelled without having been', async () => {
     const room = await openRoom({}, { start: false })
     const { id } = await room.submit()
-    expect(await room.compute.cancel(id)).toMatchObject({ state: 'cancelled', attempt: 0, reason: 'cancelled before it began' })
+    expect(await room.compute.cancel(id)).toMatchObject({
+      state: 'cancelled',
+      attempt: 0,
+      reason: 'cancelled before it began',
+    })
   })
 
   test('says cancelled when nothing of a hostile tree is alive', async () => {
@@ -216,7 +274,9 @@ describe('cancel', () => {
     const script = `trap "" TERM HUP INT; for i in 1 2 3; do (setsid bash -c 'trap "" TERM; exec -a ${mark} sleep 1000' &) ; done; (bash -c 'exec -a ${mark} sleep 1000' &); echo up; exec -a ${mark} sleep 1000`
     const { id } = await room.submit(commandSpec(['bash', '-c', script]))
     const job = await running(room, id)
-    await until(async () => ((await logOf(room, job).catch(() => '')) === 'up\n' && (await alive(mark)).length >= 5 ? true : undefined))
+    await until(async () =>
+      (await logOf(room, job).catch(() => '')) === 'up\n' && (await alive(mark)).length >= 5 ? true : undefined,
+    )
     expect(await room.compute.cancel(id)).toMatchObject({ cancelRequested: true })
     expect(await room.compute.ended(id)).toMatchObject({ state: 'cancelled', reason: 'cancelled on request' })
     expect(await alive(mark)).toEqual([])
@@ -235,7 +295,13 @@ describe('kill -9', () => {
   test('of the shim: the payload dies with it, is proved dead, and the next attempt runs', async () => {
     const room = await openRoom()
     const mark = `orphan-${Math.random().toString(36).slice(2)}`
-    const { id } = await room.submit(commandSpec(['bash', '-c', `if mkdir /data/demo-work/first; then exec -a ${mark} sleep 1000; else echo second; fi`]))
+    const { id } = await room.submit(
+      commandSpec([
+        'bash',
+        '-c',
+        `if mkdir /data/demo-work/first; then exec -a ${mark} sleep 1000; else echo second; fi`,
+      ]),
+    )
     const job = await running(room, id)
     await until(() => (existsSync(join(room.folder, 'data', 'demo-work', 'first')) ? true : undefined))
     const shim = (await readClaim(room.compute.folderOf(id, job.attempt)))!
@@ -244,7 +310,12 @@ describe('kill -9', () => {
     expect(end).toMatchObject({ state: 'done', attempt: 2 })
     expect(await alive(mark)).toEqual([])
     expect(await logOf(room, end)).toMatch(/File exists\nsecond\n$/)
-    const attempts = await room.database.kysely.selectFrom('compute_attempt').select(['number', 'outcome']).where('job_id', '=', id).orderBy('number').execute()
+    const attempts = await room.database.kysely
+      .selectFrom('compute_attempt')
+      .select(['number', 'outcome'])
+      .where('job_id', '=', id)
+      .orderBy('number')
+      .execute()
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded'])
   })
 
@@ -262,14 +333,24 @@ describe('kill -9', () => {
       const shimEnvironment = { CYGNET_TEST: '1', CYGNET_FAILPOINTS: `${point}=kill` }
       const room = await openRoom({ shimEnvironment }, { folder: folder.path })
       room.compute.onChange(() => {
-        void room.database.kysely.selectFrom('compute_attempt').select('number').where('state', '=', 'ended').execute().then((rows) => {
-          if (rows.length > 0) delete (shimEnvironment as Record<string, string>).CYGNET_FAILPOINTS
-        })
+        void room.database.kysely
+          .selectFrom('compute_attempt')
+          .select('number')
+          .where('state', '=', 'ended')
+          .execute()
+          .then((rows) => {
+            if (rows.length > 0) delete (shimEnvironment as Record<string, string>).CYGNET_FAILPOINTS
+          })
       })
       const { id } = await room.submit(shell('echo once > /out/x'))
       const job = await room.compute.ended(id)
       expect(job).toMatchObject({ state: 'done' })
-      const attempts = await room.database.kysely.selectFrom('compute_attempt').select(['number', 'outcome']).where('job_id', '=', id).orderBy('number').execute()
+      const attempts = await room.database.kysely
+        .selectFrom('compute_attempt')
+        .select(['number', 'outcome'])
+        .where('job_id', '=', id)
+        .orderBy('number')
+        .execute()
       const seen = attempts.map(({ outcome }) => (outcome === 'not-started' ? 'lost' : outcome))
       expect(new Set(seen)).toEqual(new Set(outcomes))
       expect(seen.filter((outcome) => outcome === 'succeeded')).toHaveLength(1)
@@ -278,7 +359,12 @@ describe('kill -9', () => {
 
   test('of control: jobs go on, end by themselves and are found again', async () => {
     const folder = await temporaryDirectory()
-    const control = spawn(process.execPath, ['--input-type=module', '-e', `
+    const control = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `
       const { openDatabase } = await import(${JSON.stringify(join(import.meta.dirname, '../foundation/database.ts'))})
       const { openTestRoom, shell } = await import(${JSON.stringify(join(import.meta.dirname, 'testing.ts'))})
       const database = await openDatabase({ url: 'sqlite:${join(folder.path, 'test.sqlite')}' })
@@ -291,7 +377,10 @@ describe('kill -9', () => {
       while ((await room.compute.show(ids[1])).state !== 'running') await new Promise((done) => setTimeout(done, 10))
       process.stdout.write(JSON.stringify(ids) + '\\n')
       setInterval(() => {}, 1000)
-    `], { stdio: ['ignore', 'pipe', 'inherit'] })
+    `,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
     const [line] = (await once(control.stdout, 'data')) as [Buffer]
     const ids = JSON.parse(line.toString()) as string[]
     control.kill('SIGKILL')
@@ -301,7 +390,11 @@ describe('kill -9', () => {
     expect(jobs.map((job) => job.state)).toEqual(ids.map(() => 'done'))
     expect(jobs[1]).toMatchObject({ attempt: 1, outputs: [expect.objectContaining({ name: 'slow' })] })
     // Every job succeeded in exactly one attempt, and no two intervals of one attempt overlap.
-    const won = await room.database.kysely.selectFrom('compute_attempt').select('job_id').where('outcome', '=', 'succeeded').execute()
+    const won = await room.database.kysely
+      .selectFrom('compute_attempt')
+      .select('job_id')
+      .where('outcome', '=', 'succeeded')
+      .execute()
     expect(won.map((row) => row.job_id as string).sort()).toEqual([...ids].sort())
   })
 
@@ -309,11 +402,28 @@ describe('kill -9', () => {
     const room = await openRoom({}, { start: false })
     const { id } = await room.submit(shell('echo again'))
     // What a control leaves that started an attempt before the power went.
-    await room.database.kysely.updateTable('compute_job').set({ state: 'running', attempt: 1 }).where('id', '=', id).execute()
-    await room.database.kysely.insertInto('compute_attempt').values({ job_id: id, number: 1, state: 'running', created_ms: Date.now() - 60_000, claimed_ms: Date.now() - 60_000, recorded_until_ms: Date.now() - 60_000 }).execute()
+    await room.database.kysely
+      .updateTable('compute_job')
+      .set({ state: 'running', attempt: 1 })
+      .where('id', '=', id)
+      .execute()
+    await room.database.kysely
+      .insertInto('compute_attempt')
+      .values({
+        job_id: id,
+        number: 1,
+        state: 'running',
+        created_ms: Date.now() - 60_000,
+        claimed_ms: Date.now() - 60_000,
+        recorded_until_ms: Date.now() - 60_000,
+      })
+      .execute()
     const folder = room.compute.folderOf(id, 1)
     await mkdir(join(folder, 'claim'), { recursive: true })
-    await writeFile(join(folder, 'claim', 'shim.json'), JSON.stringify({ pid: process.pid, startTicks: 1, bootId: 'another-boot', claimedMs: 1 }))
+    await writeFile(
+      join(folder, 'claim', 'shim.json'),
+      JSON.stringify({ pid: process.pid, startTicks: 1, bootId: 'another-boot', claimedMs: 1 }),
+    )
     await writeFile(join(folder, 'spec.json'), JSON.stringify({ attempt: `${id}.1`, cgroup: null, sandboxed: true }))
     await room.compute.start()
     expect(await room.compute.ended(id)).toMatchObject({ state: 'done', attempt: 2 })
@@ -324,7 +434,11 @@ describe('kill -9', () => {
     const { id } = await room.submit({ ...shell('sleep 1000'), class: 'interactive', retry: { infrastructure: 0 } })
     const job = await running(room, id)
     process.kill((await readClaim(room.compute.folderOf(id, job.attempt)))!.pid, 'SIGKILL')
-    expect(await room.compute.ended(id)).toMatchObject({ state: 'failed', attempt: 1, reason: 'the process that watched over it was killed' })
+    expect(await room.compute.ended(id)).toMatchObject({
+      state: 'failed',
+      attempt: 1,
+      reason: 'the process that watched over it was killed',
+    })
   })
 })
 
@@ -335,13 +449,22 @@ describe('without a sandbox', () => {
     const job = await room.compute.ended(id)
     expect(job.state).toBe('failed')
     expect(job.reason).toMatch(/^Without a sandbox only the person who started Cygnet may run code here/)
-    await expect(room.compute.requireSandbox('person-a')).rejects.toMatchObject({ code: 'compute.sandbox_missing', status: 503 })
+    await expect(room.compute.requireSandbox('person-a')).rejects.toMatchObject({
+      code: 'compute.sandbox_missing',
+      status: 503,
+    })
   })
 
-  test('the owner\'s work sees the same paths, and its runaways are found', async () => {
+  test("the owner's work sees the same paths, and its runaways are found", async () => {
     const room = await openRoom({ config: { interactiveMemoryMiB: 0, sandbox: 'off' }, trustedOwnerIds: ['person-a'] })
     const mark = `loose-${Math.random().toString(36).slice(2)}`
-    const { id } = await room.submit(commandSpec(['bash', '-c', `echo hi > /out/x; ls /data/demo-work; (setsid bash -c 'exec -a ${mark} sleep 1000' >/dev/null 2>&1 &); sleep 0.3; echo end`]))
+    const { id } = await room.submit(
+      commandSpec([
+        'bash',
+        '-c',
+        `echo hi > /out/x; ls /data/demo-work; (setsid bash -c 'exec -a ${mark} sleep 1000' >/dev/null 2>&1 &); sleep 0.3; echo end`,
+      ]),
+    )
     const job = await room.compute.ended(id)
     expect(job).toMatchObject({ state: 'done', outputs: [expect.objectContaining({ name: 'x' })] })
     expect(await logOf(room, job)).toBe('end\n')

@@ -161,9 +161,15 @@ export class Executor {
       this.#ours.delete(name)
       this.#options.log.warn({ error, jobId: job.id }, 'a job could not be launched')
       const counters = countersOf(job)
-      const verdict: Verdict = error instanceof Fault && !error.retry
-        ? { next: 'end', state: 'failed', outcome: 'not-started', reason: error.hint === undefined ? error.detail : `${error.detail} ${error.hint}` }
-        : lost(`it could not be launched: ${(error as Error).message}`, counters)
+      const verdict: Verdict =
+        error instanceof Fault && !error.retry
+          ? {
+              next: 'end',
+              state: 'failed',
+              outcome: 'not-started',
+              reason: error.hint === undefined ? error.detail : `${error.detail} ${error.hint}`,
+            }
+          : lost(`it could not be launched: ${(error as Error).message}`, counters)
       await this.#conclude(job, { verdict, endedMs: clock.nowMs() })
     }
   }
@@ -177,9 +183,14 @@ export class Executor {
 
   async #sweep(): Promise<void> {
     const { database, clock } = this.#options
-    const open = await database.kysely.selectFrom('compute_attempt').select(['job_id', 'number']).where('state', '!=', 'ended').execute()
+    const open = await database.kysely
+      .selectFrom('compute_attempt')
+      .select(['job_id', 'number'])
+      .where('state', '!=', 'ended')
+      .execute()
     for (const { job_id: jobId, number } of open) this.#inspectSoon(jobId, number)
-    for (const { jobId, attempt } of await dueForRecording(database.kysely, clock.nowMs())) await this.#recordHour(jobId, attempt)
+    for (const { jobId, attempt } of await dueForRecording(database.kysely, clock.nowMs()))
+      await this.#recordHour(jobId, attempt)
     this.pump()
   }
 
@@ -243,9 +254,16 @@ export class Executor {
 
   async #notStarted(job: store.JobRow, number: number, folder: string): Promise<void> {
     const complaint = await folders.shimComplaint(folder)
-    const verdict: Verdict = complaint === ''
-      ? { next: 'again', outcome: 'not-started', reason: 'the platform was restarted before it began', counts: undefined, pauseMs: 0 }
-      : lost(`its shim did not start: ${complaint}`, countersOf(job))
+    const verdict: Verdict =
+      complaint === ''
+        ? {
+            next: 'again',
+            outcome: 'not-started',
+            reason: 'the platform was restarted before it began',
+            counts: undefined,
+            pauseMs: 0,
+          }
+        : lost(`its shim did not start: ${complaint}`, countersOf(job))
     await this.#conclude(job, { number, verdict, endedMs: this.#options.clock.nowMs() })
   }
 
@@ -304,25 +322,56 @@ export class Executor {
         const outcome: AttemptOutcome = verdict.next === 'succeed' ? 'succeeded' : verdict.outcome
         const cancelled = (await store.findJob(trx, job.id))?.cancel_requested_ms !== null
         const wall = done === undefined ? null : (done.endedMs - done.startedMs) / 1000
-        const final = verdict.next === 'again' && cancelled
-          ? { state: 'cancelled' as const, reason: 'cancelled on request' }
-          : verdict.next === 'succeed'
-            ? { state: 'succeeded' as const, reason: null }
-            : verdict.next === 'end' ? { state: verdict.state, reason: verdict.reason } : undefined
-        const moved = final === undefined
-          ? verdict.next === 'again' && (await store.requeue(trx, job.id, number, {
-              reason: verdict.reason, counts: verdict.counts, untilMs: verdict.pauseMs === 0 ? null : clock.nowMs() + verdict.pauseMs,
-            }, clock))
-          : await store.endJob(trx, job.id, number, {
-              ...final, endedMs: end.endedMs, exitCode: done?.exitCode ?? null, signal: done?.signal ?? null, outputs: done?.outputs ?? [],
-              ...(done !== undefined && wall !== null && {
-                measured: { cpuSeconds: done.cpuSeconds, peakMemoryBytes: done.peakMemoryBytes, wallSeconds: wall },
-              }),
-            }, clock)
+        const final =
+          verdict.next === 'again' && cancelled
+            ? { state: 'cancelled' as const, reason: 'cancelled on request' }
+            : verdict.next === 'succeed'
+              ? { state: 'succeeded' as const, reason: null }
+              : verdict.next === 'end'
+                ? { state: verdict.state, reason: verdict.reason }
+                : undefined
+        const moved =
+          final === undefined
+            ? verdict.next === 'again' &&
+              (await store.requeue(
+                trx,
+                job.id,
+                number,
+                {
+                  reason: verdict.reason,
+                  counts: verdict.counts,
+                  untilMs: verdict.pauseMs === 0 ? null : clock.nowMs() + verdict.pauseMs,
+                },
+                clock,
+              ))
+            : await store.endJob(
+                trx,
+                job.id,
+                number,
+                {
+                  ...final,
+                  endedMs: end.endedMs,
+                  exitCode: done?.exitCode ?? null,
+                  signal: done?.signal ?? null,
+                  outputs: done?.outputs ?? [],
+                  ...(done !== undefined &&
+                    wall !== null && {
+                      measured: {
+                        cpuSeconds: done.cpuSeconds,
+                        peakMemoryBytes: done.peakMemoryBytes,
+                        wallSeconds: wall,
+                      },
+                    }),
+                },
+                clock,
+              )
         await recordUsage(trx, job, number, end.endedMs, measured, outcome)
         await store.endAttempt(trx, job.id, number, {
-          outcome, reason: verdict.next === 'succeed' ? null : verdict.reason, endedMs: end.endedMs,
-          exitCode: done?.exitCode ?? null, signal: done?.signal ?? null,
+          outcome,
+          reason: verdict.next === 'succeed' ? null : verdict.reason,
+          endedMs: end.endedMs,
+          exitCode: done?.exitCode ?? null,
+          signal: done?.signal ?? null,
         })
         if (!moved || final === undefined) return
         if (final.state === 'succeeded') {

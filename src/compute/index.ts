@@ -4,7 +4,15 @@ export { computeRoutes } from './routes.ts'
 export { registerJobCommands } from './commands.ts'
 export { computeMigrations } from './migrations/index.ts'
 export { computeErrors } from './errors.ts'
-export { computeContract, type Job, type JobState, type JobClass, type JobRequest, type JobOutput, type SandboxStatus } from './contract.ts'
+export {
+  computeContract,
+  type Job,
+  type JobState,
+  type JobClass,
+  type JobRequest,
+  type JobOutput,
+  type SandboxStatus,
+} from './contract.ts'
 export type { JobSpec, JobKind, JobDone, RunningJob, Launch, Mount, Workspace, DoneMarker } from './model.ts'
 export type { EnvironmentResolver, ResolvedEnvironment } from './command-kind.ts'
 export { findPython, closedFolder, type Python } from './sandbox/python.ts'

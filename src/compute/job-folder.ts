@@ -35,20 +35,32 @@ export interface ShimSpec extends PreparedCommand {
   }
 }
 
-export interface FileForPayload { name: string; content: string | Uint8Array; mode?: number }
+export interface FileForPayload {
+  name: string
+  content: string | Uint8Array
+  mode?: number
+}
 
 export function attemptName(jobId: string, attempt: number): string {
   return `${jobId}.${attempt}`
 }
 
 /** Makes the folder, ready for a shim. `owner` owns what the payload may write or read (root only). */
-export async function layOutFolder(folder: string, owner: { uid: number; gid: number } | undefined, session: boolean): Promise<void> {
+export async function layOutFolder(
+  folder: string,
+  owner: { uid: number; gid: number } | undefined,
+  session: boolean,
+): Promise<void> {
   // A folder without a claim may be left from a control that died here; nothing ever ran in it.
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o711 })
   // The payload may not change what it is told; without root it has our uid, and the read-only mount says it instead.
   const privateMode = owner === undefined ? 0o700 : 0o500
-  for (const [name, mode] of [['private', privateMode], ['out', 0o700], ...(session ? [['session', 0o700] as const] : [])] as const) {
+  for (const [name, mode] of [
+    ['private', privateMode],
+    ['out', 0o700],
+    ...(session ? [['session', 0o700] as const] : []),
+  ] as const) {
     const path = join(folder, name)
     await mkdir(path, { mode })
     if (owner !== undefined) await chown(path, owner.uid, owner.gid)
@@ -56,7 +68,11 @@ export async function layOutFolder(folder: string, owner: { uid: number; gid: nu
 }
 
 /** Writes or replaces a file of /run/cygnet; a reader sees the old or the new content. */
-export async function writePrivateFile(folder: string, file: FileForPayload, owner: { uid: number; gid: number } | undefined): Promise<void> {
+export async function writePrivateFile(
+  folder: string,
+  file: FileForPayload,
+  owner: { uid: number; gid: number } | undefined,
+): Promise<void> {
   const path = join(folder, 'private', file.name)
   const temporary = `${path}.new`
   await rm(temporary, { force: true })

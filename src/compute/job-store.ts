@@ -17,13 +17,22 @@ type Reader = Kysely<ComputeTables>
 export const priorities = { interactive: 0, prompt: 1, batch: 2 } as const
 const defaultInfrastructureTries = 5
 
-export interface RetryRule { exitCodes: number[]; maximum: number; infrastructure: number }
+export interface RetryRule {
+  exitCodes: number[]
+  maximum: number
+  infrastructure: number
+}
 
 /**
  * Accepts a job in the caller's transaction. The same (owner, key) gives the same job again; with other content it is
  * compute.key_reused.
  */
-export async function insertJob(trx: ComputeTransaction, spec: JobSpec, capacity: Slots, clock: Clock): Promise<JobRow> {
+export async function insertJob(
+  trx: ComputeTransaction,
+  spec: JobSpec,
+  capacity: Slots,
+  clock: Clock,
+): Promise<JobRow> {
   const { cpuMilli, memoryMiB, walltimeMs } = spec.request
   if (memoryMiB > capacity.memoryMiB || (spec.class !== 'interactive' && cpuMilli > capacity.cpuMilli)) {
     throw computeErrors.tooLarge(
@@ -32,7 +41,9 @@ export async function insertJob(trx: ComputeTransaction, spec: JobSpec, capacity
     )
   }
   const payload = JSON.stringify(spec.payload ?? null)
-  const hash = createHash('sha256').update(JSON.stringify([spec.kind, spec.experiment, spec.class, payload, spec.request])).digest('hex')
+  const hash = createHash('sha256')
+    .update(JSON.stringify([spec.kind, spec.experiment, spec.class, payload, spec.request]))
+    .digest('hex')
   const nowMs = clock.nowMs()
   const retry: RetryRule = {
     exitCodes: spec.retry?.exitCodes ?? [],
@@ -42,13 +53,40 @@ export async function insertJob(trx: ComputeTransaction, spec: JobSpec, capacity
   const inserted = await trx
     .insertInto('compute_job')
     .values({
-      id: uuid7(), kind: spec.kind, title: spec.title, experiment: spec.experiment, owner_id: spec.ownerId,
-      owner_name: spec.ownerName, class: spec.class, priority: priorities[spec.class], subject: spec.subject ?? null,
-      payload, retry: JSON.stringify(retry), idempotency_key: spec.idempotencyKey ?? null, request_hash: hash,
-      cpu_milli: cpuMilli, memory_mib: memoryMiB, walltime_ms: walltimeMs, state: 'queued', reason: null,
-      since_ms: nowMs, until_ms: null, attempt: 0, infrastructure_losses: 0, user_failures: 0, commit_failures: 0,
-      cancel_requested_ms: null, submitted_ms: nowMs, started_ms: null, ended_ms: null, exit_code: null, signal: null,
-      cpu_seconds: null, peak_memory_bytes: null, wall_seconds: null, outputs: '[]',
+      id: uuid7(),
+      kind: spec.kind,
+      title: spec.title,
+      experiment: spec.experiment,
+      owner_id: spec.ownerId,
+      owner_name: spec.ownerName,
+      class: spec.class,
+      priority: priorities[spec.class],
+      subject: spec.subject ?? null,
+      payload,
+      retry: JSON.stringify(retry),
+      idempotency_key: spec.idempotencyKey ?? null,
+      request_hash: hash,
+      cpu_milli: cpuMilli,
+      memory_mib: memoryMiB,
+      walltime_ms: walltimeMs,
+      state: 'queued',
+      reason: null,
+      since_ms: nowMs,
+      until_ms: null,
+      attempt: 0,
+      infrastructure_losses: 0,
+      user_failures: 0,
+      commit_failures: 0,
+      cancel_requested_ms: null,
+      submitted_ms: nowMs,
+      started_ms: null,
+      ended_ms: null,
+      exit_code: null,
+      signal: null,
+      cpu_seconds: null,
+      peak_memory_bytes: null,
+      wall_seconds: null,
+      outputs: '[]',
     })
     .onConflict((conflict) => conflict.columns(['owner_id', 'idempotency_key']).doNothing())
     .returningAll()
@@ -72,32 +110,61 @@ export async function insertJob(trx: ComputeTransaction, spec: JobSpec, capacity
 }
 
 /** Gives free slots to the next jobs: attempt k+1 is written before anything of it exists. */
-export async function startNext(trx: ComputeTransaction, capacity: Slots, floor: Slots, limit: number, clock: Clock): Promise<JobRow[]> {
+export async function startNext(
+  trx: ComputeTransaction,
+  capacity: Slots,
+  floor: Slots,
+  limit: number,
+  clock: Clock,
+): Promise<JobRow[]> {
   const nowMs = clock.nowMs()
   const waiting = await trx
     .selectFrom('compute_job')
     .select(['id', 'class', 'cpu_milli', 'memory_mib'])
-    .where((row) => row.or([row('state', '=', 'queued'), row.and([row('state', '=', 'parked'), row('until_ms', '<=', nowMs)])]))
+    .where((row) =>
+      row.or([row('state', '=', 'queued'), row.and([row('state', '=', 'parked'), row('until_ms', '<=', nowMs)])]),
+    )
     .orderBy('priority')
     .orderBy('id')
     .limit(limit)
     .execute()
   if (waiting.length === 0) return []
-  const live = await trx.selectFrom('compute_job').select(['id', 'class', 'cpu_milli', 'memory_mib']).where('state', 'in', liveStates).execute()
+  const live = await trx
+    .selectFrom('compute_job')
+    .select(['id', 'class', 'cpu_milli', 'memory_mib'])
+    .where('state', 'in', liveStates)
+    .execute()
   const chosen = chooseNext(waiting.map(demandOf), sumOf(live.map(demandOf)), capacity, floor)
   if (chosen.length === 0) return []
   const started = await trx
     .updateTable('compute_job')
-    .set((row) => ({ state: 'starting', reason: null, since_ms: nowMs, until_ms: null, attempt: row('attempt', '+', 1) }))
+    .set((row) => ({
+      state: 'starting',
+      reason: null,
+      since_ms: nowMs,
+      until_ms: null,
+      attempt: row('attempt', '+', 1),
+    }))
     .where('id', 'in', chosen)
     .returningAll()
     .execute()
   await trx
     .insertInto('compute_attempt')
-    .values(started.map((job) => ({
-      job_id: job.id, number: job.attempt, state: 'starting' as const, outcome: null, reason: null, created_ms: nowMs,
-      claimed_ms: null, ended_ms: null, exit_code: null, signal: null, recorded_until_ms: null,
-    })))
+    .values(
+      started.map((job) => ({
+        job_id: job.id,
+        number: job.attempt,
+        state: 'starting' as const,
+        outcome: null,
+        reason: null,
+        created_ms: nowMs,
+        claimed_ms: null,
+        ended_ms: null,
+        exit_code: null,
+        signal: null,
+        recorded_until_ms: null,
+      })),
+    )
     .execute()
   return started.sort((one, other) => one.priority - other.priority || (one.id < other.id ? -1 : 1))
 }
@@ -107,11 +174,20 @@ function demandOf(row: Pick<JobRow, 'id' | 'class' | 'cpu_milli' | 'memory_mib'>
 }
 
 /** The shim has claimed. False: not the current attempt any more, or already known. */
-export async function markRunning(trx: ComputeTransaction, jobId: string, attempt: number, claimedMs: number, clock: Clock): Promise<boolean> {
+export async function markRunning(
+  trx: ComputeTransaction,
+  jobId: string,
+  attempt: number,
+  claimedMs: number,
+  clock: Clock,
+): Promise<boolean> {
   const job = await trx
     .updateTable('compute_job')
     .set((row) => ({
-      state: 'running', reason: null, since_ms: claimedMs, until_ms: row(row.val(claimedMs), '+', row.ref('walltime_ms')),
+      state: 'running',
+      reason: null,
+      since_ms: claimedMs,
+      until_ms: row(row.val(claimedMs), '+', row.ref('walltime_ms')),
       started_ms: claimedMs,
     }))
     .where('id', '=', jobId)
@@ -131,7 +207,12 @@ export async function markRunning(trx: ComputeTransaction, jobId: string, attemp
 }
 
 /** The payload is over, its results are being kept. */
-export async function markFinishing(trx: ComputeTransaction, jobId: string, attempt: number, clock: Clock): Promise<boolean> {
+export async function markFinishing(
+  trx: ComputeTransaction,
+  jobId: string,
+  attempt: number,
+  clock: Clock,
+): Promise<boolean> {
   const row = await trx
     .updateTable('compute_job')
     .set({ state: 'finishing', reason: 'keeping the results', since_ms: clock.nowMs(), until_ms: null })
@@ -157,14 +238,28 @@ export interface JobEnd {
  * The fence: ends the job only if `attempt` is its current one and it has not ended. False: too late, and the caller's
  * transaction must have no effect.
  */
-export async function endJob(trx: ComputeTransaction, jobId: string, attempt: number, end: JobEnd, clock: Clock): Promise<boolean> {
+export async function endJob(
+  trx: ComputeTransaction,
+  jobId: string,
+  attempt: number,
+  end: JobEnd,
+  clock: Clock,
+): Promise<boolean> {
   const job = await trx
     .updateTable('compute_job')
     .set({
-      state: end.state, reason: end.reason, since_ms: end.endedMs, until_ms: null, ended_ms: end.endedMs,
-      exit_code: end.exitCode ?? null, signal: end.signal ?? null, outputs: JSON.stringify(end.outputs ?? []),
+      state: end.state,
+      reason: end.reason,
+      since_ms: end.endedMs,
+      until_ms: null,
+      ended_ms: end.endedMs,
+      exit_code: end.exitCode ?? null,
+      signal: end.signal ?? null,
+      outputs: JSON.stringify(end.outputs ?? []),
       ...(end.measured && {
-        cpu_seconds: end.measured.cpuSeconds, peak_memory_bytes: end.measured.peakMemoryBytes, wall_seconds: end.measured.wallSeconds,
+        cpu_seconds: end.measured.cpuSeconds,
+        peak_memory_bytes: end.measured.peakMemoryBytes,
+        wall_seconds: end.measured.wallSeconds,
       }),
     })
     .where('id', '=', jobId)
@@ -188,8 +283,14 @@ export async function requeue(
   const row = await trx
     .updateTable('compute_job')
     .set((builder) => ({
-      state: why.untilMs === null ? 'queued' : 'parked', reason: why.reason, since_ms: clock.nowMs(), until_ms: why.untilMs, started_ms: null,
-      ...(why.counts === 'infrastructure_losses' && { infrastructure_losses: builder('infrastructure_losses', '+', 1) }),
+      state: why.untilMs === null ? 'queued' : 'parked',
+      reason: why.reason,
+      since_ms: clock.nowMs(),
+      until_ms: why.untilMs,
+      started_ms: null,
+      ...(why.counts === 'infrastructure_losses' && {
+        infrastructure_losses: builder('infrastructure_losses', '+', 1),
+      }),
       ...(why.counts === 'user_failures' && { user_failures: builder('user_failures', '+', 1) }),
     }))
     .where('id', '=', jobId)
@@ -204,11 +305,24 @@ export async function endAttempt(
   trx: ComputeTransaction,
   jobId: string,
   attempt: number,
-  end: { outcome: AttemptOutcome; reason: string | null; endedMs: number; exitCode?: number | null; signal?: string | null },
+  end: {
+    outcome: AttemptOutcome
+    reason: string | null
+    endedMs: number
+    exitCode?: number | null
+    signal?: string | null
+  },
 ): Promise<void> {
   await trx
     .updateTable('compute_attempt')
-    .set({ state: 'ended', outcome: end.outcome, reason: end.reason, ended_ms: end.endedMs, exit_code: end.exitCode ?? null, signal: end.signal ?? null })
+    .set({
+      state: 'ended',
+      outcome: end.outcome,
+      reason: end.reason,
+      ended_ms: end.endedMs,
+      exit_code: end.exitCode ?? null,
+      signal: end.signal ?? null,
+    })
     .where('job_id', '=', jobId)
     .where('number', '=', attempt)
     .where('state', '!=', 'ended')
@@ -225,23 +339,45 @@ export async function placeOf(reader: Reader, job: JobRow): Promise<number> {
     .selectFrom('compute_job')
     .select((row) => row.fn.countAll<number>().as('before'))
     .where('state', 'in', ['queued', 'parked'])
-    .where((row) => row.or([row('priority', '<', job.priority), row.and([row('priority', '=', job.priority), row('id', '<', job.id)])]))
+    .where((row) =>
+      row.or([
+        row('priority', '<', job.priority),
+        row.and([row('priority', '=', job.priority), row('id', '<', job.id)]),
+      ]),
+    )
     .executeTakeFirstOrThrow()
   return Number(before) + 1
 }
 
 export function runningJobOf(row: JobRow, folder: string): RunningJob {
   return {
-    id: row.id, attempt: row.attempt, kind: row.kind, title: row.title, experiment: row.experiment, ownerId: row.owner_id,
-    ownerName: row.owner_name, subject: row.subject, payload: JSON.parse(row.payload), folder,
-    request: { cpuMilli: Number(row.cpu_milli), memoryMiB: Number(row.memory_mib), walltimeMs: Number(row.walltime_ms) },
+    id: row.id,
+    attempt: row.attempt,
+    kind: row.kind,
+    title: row.title,
+    experiment: row.experiment,
+    ownerId: row.owner_id,
+    ownerName: row.owner_name,
+    subject: row.subject,
+    payload: JSON.parse(row.payload),
+    folder,
+    request: {
+      cpuMilli: Number(row.cpu_milli),
+      memoryMiB: Number(row.memory_mib),
+      walltimeMs: Number(row.walltime_ms),
+    },
   }
 }
 
 async function tell(trx: ComputeTransaction, kind: string, job: JobRow, clock: Clock): Promise<void> {
   const data = {
-    jobId: job.id, kind: job.kind, experiment: job.experiment, subject: job.subject, state: shownState(job.state),
-    reason: job.reason, ownerId: job.owner_id,
+    jobId: job.id,
+    kind: job.kind,
+    experiment: job.experiment,
+    subject: job.subject,
+    state: shownState(job.state),
+    reason: job.reason,
+    ownerId: job.owner_id,
   }
   await appendFact(trx, { kind, subject: job.id, data }, clock)
 }

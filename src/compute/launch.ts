@@ -102,7 +102,13 @@ function withRelay(context: LaunchContext, launch: Launch): Launch {
   }
 }
 
-function mountsOf(context: LaunchContext, job: RunningJob, launch: Launch, workspace: Workspace, home: string): Mount[] {
+function mountsOf(
+  context: LaunchContext,
+  job: RunningJob,
+  launch: Launch,
+  workspace: Workspace,
+  home: string,
+): Mount[] {
   const mounts: Mount[] = [
     { source: join(job.folder, 'out'), target: '/out', mode: 'rw' },
     { source: join(job.folder, 'private'), target: '/run/cygnet', mode: 'ro' },
@@ -118,7 +124,12 @@ function mountsOf(context: LaunchContext, job: RunningJob, launch: Launch, works
   return mounts
 }
 
-function environmentOf(context: LaunchContext, job: RunningJob, launch: Launch, workspace: Workspace): Record<string, string> {
+function environmentOf(
+  context: LaunchContext,
+  job: RunningJob,
+  launch: Launch,
+  workspace: Workspace,
+): Record<string, string> {
   const withGateway = launch.network === 'gateway'
   return {
     PATH: '/usr/local/bin:/usr/bin:/bin',

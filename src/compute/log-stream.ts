@@ -23,7 +23,11 @@ export async function* followLog(options: {
   let job = await options.load()
   let [attempt, offset] = (options.from ?? `${Math.max(1, job.attempt)}:0`).split(':').map(Number) as [number, number]
   let told = ''
-  const state = (): ServerEvent<LogEvent> => ({ event: 'state', data: { type: 'state', job }, id: `${attempt}:${offset}` })
+  const state = (): ServerEvent<LogEvent> => ({
+    event: 'state',
+    data: { type: 'state', job },
+    id: `${attempt}:${offset}`,
+  })
   while (!options.signal.aborted) {
     const ended = ['done', 'failed', 'cancelled'].includes(job.state)
     for (;;) {
@@ -31,7 +35,13 @@ export async function* followLog(options: {
       const whole = ended || attempt < job.attempt ? piece.length : wholeCharacters(piece)
       if (whole === 0) break
       const nextOffset = offset + whole
-      const data: LogEvent = { type: 'log', attempt, offset, nextOffset, text: piece.subarray(0, whole).toString('utf8') }
+      const data: LogEvent = {
+        type: 'log',
+        attempt,
+        offset,
+        nextOffset,
+        text: piece.subarray(0, whole).toString('utf8'),
+      }
       offset = nextOffset
       yield { event: 'log', data, id: `${attempt}:${offset}` }
       if (options.signal.aborted) return

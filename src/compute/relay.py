@@ -57,27 +57,28 @@ class Relay:
         for side in (out.source, out.sink):
             if side in self.pipes:
                 del self.pipes[side]
-                self.selector.unregister(side)
+                if self.selector.get_map().get(side) is not None:
+                    self.selector.unregister(side)
                 side.close()
 
     def interest(self, one):
+        """What to wait for on one side: room to read into, or something to write; a connection that is over is closed."""
         reads, writes = self.pipes[one]
+        if reads.ended and writes.ended and not reads.waiting and not writes.waiting:
+            self.close(one)
+            return
         events = 0
         if not reads.ended and not reads.waiting:
             events |= selectors.EVENT_READ
         if writes.waiting:
             events |= selectors.EVENT_WRITE
-        if events == 0 and reads.ended and writes.ended:
-            self.close(one)
-            return
-        # A side with nothing to do stays registered for its next turn; selectors refuse an empty mask.
+        # Selectors refuse an empty mask: a side with nothing to do is taken out until its turn.
         known = self.selector.get_map().get(one)
-        if events == 0:
-            if known is not None:
-                self.selector.unregister(one)
-        elif known is None:
+        if events == 0 and known is not None:
+            self.selector.unregister(one)
+        elif events != 0 and known is None:
             self.selector.register(one, events, self.ready)
-        else:
+        elif events != 0:
             self.selector.modify(one, events, self.ready)
 
     def ready(self, one, events):
@@ -88,16 +89,7 @@ class Relay:
                 self.write(self.pipes[one][1])
         except OSError:
             if one in self.pipes:
-                self.close_quietly(one)
-
-    def close_quietly(self, one):
-        out, _ = self.pipes[one]
-        for side in (out.source, out.sink):
-            if side in self.pipes:
-                del self.pipes[side]
-                if self.selector.get_map().get(side) is not None:
-                    self.selector.unregister(side)
-                side.close()
+                self.close(one)
 
     def read(self, pipe):
         try:
@@ -112,7 +104,7 @@ class Relay:
             pipe.sink.shutdown(socket.SHUT_WR)
         for side in (pipe.source, pipe.sink):
             if side in self.pipes:
-                self.interest_safely(side)
+                self.interest(side)
 
     def write(self, pipe):
         try:
@@ -122,14 +114,7 @@ class Relay:
             pass
         for side in (pipe.source, pipe.sink):
             if side in self.pipes:
-                self.interest_safely(side)
-
-    def interest_safely(self, one):
-        reads, writes = self.pipes[one]
-        if reads.ended and writes.ended and not reads.waiting and not writes.waiting:
-            self.close_quietly(one)
-        else:
-            self.interest(one)
+                self.interest(side)
 
 
 def main(arguments):

@@ -87,7 +87,10 @@ export interface Compute {
   /** Host folder of an attempt. */
   folderOf(jobId: string, attempt: number): string
   /** Replaces a file of /run/cygnet of a running job: refreshed tokens. */
-  writeFile(job: { id: string; attempt: number; ownerId: string; experiment: string }, file: { name: string; content: string }): Promise<void>
+  writeFile(
+    job: { id: string; attempt: number; ownerId: string; experiment: string },
+    file: { name: string; content: string },
+  ): Promise<void>
   machine(): Promise<Machine>
   sandboxReport(): Promise<SandboxStatus>
   close(): Promise<void>
@@ -105,10 +108,13 @@ export function openCompute(options: ComputeOptions): Compute {
   const kinds = new Map<string, JobKind>()
   const environments = new Map<string, EnvironmentResolver>()
   let sandbox: Promise<Sandbox> | undefined
-  const whichSandbox = () => (sandbox ??= openSandbox({
-    cacheFolder: options.cacheFolder, searchPath: options.searchPath, mode: config.sandbox,
-    label: `cygnet-${createHash('sha256').update(home).digest('hex').slice(0, 8)}`,
-  }))
+  const whichSandbox = () =>
+    (sandbox ??= openSandbox({
+      cacheFolder: options.cacheFolder,
+      searchPath: options.searchPath,
+      mode: config.sandbox,
+      label: `cygnet-${createHash('sha256').update(home).digest('hex').slice(0, 8)}`,
+    }))
   const context = {
     jobsFolder: join(home, 'jobs'),
     homesFolder: join(home, 'homes'),
@@ -122,16 +128,26 @@ export function openCompute(options: ComputeOptions): Compute {
   }
   const tellChange = (jobId: string) => changes.emit('change', jobId)
   let executor: Executor | undefined
-  const requireExecutor = () => (executor ??= new Executor({
-    ...context, database, clock, log, kinds, capacity, floor, sandbox: whichSandbox(), onChange: tellChange,
-  }))
+  const requireExecutor = () =>
+    (executor ??= new Executor({
+      ...context,
+      database,
+      clock,
+      log,
+      kinds,
+      capacity,
+      floor,
+      sandbox: whichSandbox(),
+      onChange: tellChange,
+    }))
   const unfollow = database.onCommit(() => executor?.pump())
 
   kinds.set('command', commandKind({ environments, sandbox: whichSandbox }))
 
   const load = async (jobId: string) => {
     const row = await store.findJob(tables, jobId)
-    if (row === undefined) throw computeErrors.noSuchJob(`There is no job ${jobId}.`, { hint: 'See `cygnet jobs list`.' })
+    if (row === undefined)
+      throw computeErrors.noSuchJob(`There is no job ${jobId}.`, { hint: 'See `cygnet jobs list`.' })
     return row
   }
   const show = async (jobId: string): Promise<Job> => {
@@ -139,7 +155,10 @@ export function openCompute(options: ComputeOptions): Compute {
     if (row.state !== 'queued' && row.state !== 'parked') return jobOf(row)
     const place = await store.placeOf(tables, row)
     const job = jobOf(row, place)
-    return { ...job, reason: job.reason ?? (place === 1 ? 'next: waits for free cores or memory' : `${place - 1} before it`) }
+    return {
+      ...job,
+      reason: job.reason ?? (place === 1 ? 'next: waits for free cores or memory' : `${place - 1} before it`),
+    }
   }
   const changed = async (jobId: string, timeoutMs: number, signal?: AbortSignal): Promise<void> => {
     const timer = new AbortController()
@@ -178,12 +197,25 @@ export function openCompute(options: ComputeOptions): Compute {
       const row = await load(jobId)
       if (endedStates.includes(row.state)) return jobOf(row)
       const now = await transact(database, async (trx: store.ComputeTransaction) => {
-        await trx.updateTable('compute_job').set({ cancel_requested_ms: clock.nowMs() }).where('id', '=', jobId).where('cancel_requested_ms', 'is', null).execute()
+        await trx
+          .updateTable('compute_job')
+          .set({ cancel_requested_ms: clock.nowMs() })
+          .where('id', '=', jobId)
+          .where('cancel_requested_ms', 'is', null)
+          .execute()
         const current = (await store.findJob(trx, jobId))!
         if (current.state !== 'queued' && current.state !== 'parked') return current
-        await store.endJob(trx, jobId, current.attempt, { state: 'cancelled', reason: 'cancelled before it began', endedMs: clock.nowMs() }, clock)
+        await store.endJob(
+          trx,
+          jobId,
+          current.attempt,
+          { state: 'cancelled', reason: 'cancelled before it began', endedMs: clock.nowMs() },
+          clock,
+        )
         const running = store.runningJobOf(current, join(context.jobsFolder, 'none'))
-        await kinds.get(current.kind)?.ended?.(trx, running, { state: 'cancelled', reason: 'cancelled before it began' })
+        await kinds
+          .get(current.kind)
+          ?.ended?.(trx, running, { state: 'cancelled', reason: 'cancelled before it began' })
         return current
       })
       if (liveStates.includes(now.state)) await requireExecutor().stop(jobId, now.attempt)
@@ -198,7 +230,10 @@ export function openCompute(options: ComputeOptions): Compute {
       if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
       if (filter.ownerId !== undefined) query = query.where('owner_id', '=', filter.ownerId)
       if (filter.cursor !== undefined) query = query.where('id', '<', filter.cursor)
-      const rows = await query.orderBy('id', 'desc').limit(filter.limit + 1).execute()
+      const rows = await query
+        .orderBy('id', 'desc')
+        .limit(filter.limit + 1)
+        .execute()
       const items = rows.slice(0, filter.limit).map((row) => jobOf(row))
       return { items, nextCursor: rows.length > filter.limit ? items.at(-1)!.id : null }
     },
@@ -220,13 +255,20 @@ export function openCompute(options: ComputeOptions): Compute {
     async writeFile(job, file) {
       const workspace = await options.workspaceOf(job.ownerId, job.experiment)
       const { status } = await whichSandbox()
-      const owner = process.getuid?.() === 0 && status.available ? { uid: workspace.uid, gid: workspace.uid } : undefined
+      const owner =
+        process.getuid?.() === 0 && status.available ? { uid: workspace.uid, gid: workspace.uid } : undefined
       await writePrivateFile(join(context.jobsFolder, `${job.id}.${job.attempt}`), file, owner)
     },
     async machine() {
-      const rows = await tables.selectFrom('compute_job').select(['state', 'class', 'cpu_milli', 'memory_mib']).where('state', 'not in', [...endedStates]).execute()
+      const rows = await tables
+        .selectFrom('compute_job')
+        .select(['state', 'class', 'cpu_milli', 'memory_mib'])
+        .where('state', 'not in', [...endedStates])
+        .execute()
       const live = rows.filter((row) => liveStates.includes(row.state))
-      const used = sumOf(live.map((row) => ({ class: row.class, cpuMilli: Number(row.cpu_milli), memoryMiB: Number(row.memory_mib) })))
+      const used = sumOf(
+        live.map((row) => ({ class: row.class, cpuMilli: Number(row.cpu_milli), memoryMiB: Number(row.memory_mib) })),
+      )
       return {
         cpuMilli: { total: capacity.cpuMilli, used: used.cpuMilli },
         memoryMiB: { total: capacity.memoryMiB, used: used.memoryMiB },

@@ -21,7 +21,11 @@ export interface TestRoom {
 }
 
 /** Opens a room below `folder`; `options` replaces parts. The caller closes `compute`. */
-export async function openTestRoom(database: OpenedDatabase, folder: string, options: Partial<ComputeOptions> = {}): Promise<TestRoom> {
+export async function openTestRoom(
+  database: OpenedDatabase,
+  folder: string,
+  options: Partial<ComputeOptions> = {},
+): Promise<TestRoom> {
   await ensureDirectory(testCacheFolder, 0o755)
   await chmod(folder, 0o711)
   const home = join(folder, 'home')
@@ -64,7 +68,12 @@ export async function openTestRoom(database: OpenedDatabase, folder: string, opt
 
 export function commandSpec(argv: string[], more: Partial<JobSpec> = {}): JobSpec {
   return {
-    kind: 'command', title: argv.join(' '), experiment: 'demo', ownerId: 'person-a', ownerName: 'alice', class: 'batch',
+    kind: 'command',
+    title: argv.join(' '),
+    experiment: 'demo',
+    ownerId: 'person-a',
+    ownerName: 'alice',
+    class: 'batch',
     payload: { argv, environment: 'system' },
     request: { cpuMilli: 500, memoryMiB: 256, walltimeMs: 60_000 },
     ...more,

@@ -36,31 +36,54 @@ export async function recordUsage(
     .where('attempt', '=', attempt)
     .where('resource', '=', 'cpu')
     .executeTakeFirstOrThrow()
-  const cpuMs = measured.cpuSeconds === null ? null : Math.max(0, Math.round(measured.cpuSeconds * 1000) - Number(sum ?? 0))
+  const cpuMs =
+    measured.cpuSeconds === null ? null : Math.max(0, Math.round(measured.cpuSeconds * 1000) - Number(sum ?? 0))
   const lengthMs = untilMs - Number(fromMs)
   for (const [index, { startMs, endMs }] of stretches.entries()) {
     const common = {
-      job_id: job.id, attempt, kind: job.kind, class: job.class, experiment: job.experiment, person_id: job.owner_id,
-      start_ms: startMs, end_ms: endMs, tier: 'own' as const, outcome: index === stretches.length - 1 ? outcome : ('open' as const),
+      job_id: job.id,
+      attempt,
+      kind: job.kind,
+      class: job.class,
+      experiment: job.experiment,
+      person_id: job.owner_id,
+      start_ms: startMs,
+      end_ms: endMs,
+      tier: 'own' as const,
+      outcome: index === stretches.length - 1 ? outcome : ('open' as const),
     }
     await trx
       .insertInto('usage_interval')
       .values([
         {
-          ...common, id: uuid7(), resource: 'cpu', allocated: Number(job.cpu_milli),
+          ...common,
+          id: uuid7(),
+          resource: 'cpu',
+          allocated: Number(job.cpu_milli),
           used: cpuMs === null ? null : Math.round((cpuMs * (endMs - startMs)) / lengthMs),
         },
-        { ...common, id: uuid7(), resource: 'memory', allocated: Number(job.memory_mib), used: measured.peakMemoryBytes },
+        {
+          ...common,
+          id: uuid7(),
+          resource: 'memory',
+          allocated: Number(job.memory_mib),
+          used: measured.peakMemoryBytes,
+        },
       ])
       .execute()
   }
-  await trx.updateTable('compute_attempt').set({ recorded_until_ms: untilMs }).where('job_id', '=', job.id).where('number', '=', attempt).execute()
+  await trx
+    .updateTable('compute_attempt')
+    .set({ recorded_until_ms: untilMs })
+    .where('job_id', '=', job.id)
+    .where('number', '=', attempt)
+    .execute()
 }
 
 /** [startMs, endMs) as half-open pieces that no whole hour lies inside of. */
 export function cutAtHours(startMs: number, endMs: number): { startMs: number; endMs: number }[] {
   const pieces = []
-  for (let from = startMs; from < endMs; ) {
+  for (let from = startMs; from < endMs;) {
     const to = Math.min(endMs, (Math.floor(from / hourMs) + 1) * hourMs)
     pieces.push({ startMs: from, endMs: to })
     from = to
@@ -69,7 +92,10 @@ export function cutAtHours(startMs: number, endMs: number): { startMs: number; e
 }
 
 /** Attempts whose open stretch reaches over a whole hour by now. */
-export async function dueForRecording(reader: Kysely<ComputeTables>, nowMs: number): Promise<{ jobId: string; attempt: number }[]> {
+export async function dueForRecording(
+  reader: Kysely<ComputeTables>,
+  nowMs: number,
+): Promise<{ jobId: string; attempt: number }[]> {
   const hour = Math.floor(nowMs / hourMs) * hourMs
   const rows = await reader
     .selectFrom('compute_attempt')

@@ -19,7 +19,14 @@ import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import { systemClock } from '../foundation/time.ts'
 import { decide, identityFaults, identityMigrations, openIdentity, subjectOfAccessKey } from '../identity/index.ts'
 import { logbookMigrations, openLogbook, type Logbook } from '../logbook/index.ts'
-import { createS3Handler, createS3Server, followStorageChanges, openStorage, storageMigrations, type Storage } from '../storage/index.ts'
+import {
+  createS3Handler,
+  createS3Server,
+  followStorageChanges,
+  openStorage,
+  storageMigrations,
+  type Storage,
+} from '../storage/index.ts'
 import { ingestMigrations, openIngest, type AgentEvent, type AgentOptions } from './index.ts'
 
 export interface TestPlatform {

@@ -109,8 +109,8 @@ async function showRun(context: CommandContext, reference: string, options: { ex
     return
   }
   output.table(facts(detail), [
-    { title: `run ${detail.run.reference}`, value: ([name]) => name },
-    { title: experiment, value: ([, value]) => value, align: 'left' },
+    { title: 'run', value: ([name]) => name },
+    { title: '', value: ([, value]) => value, align: 'left' },
   ])
   output.table(detail.files, [
     { title: 'file', value: (file) => `${file.bucket}/${file.key}` },
@@ -128,6 +128,8 @@ async function showRun(context: CommandContext, reference: string, options: { ex
 
 function facts({ run, conditions, previous, next }: RunDetail): [string, string | number | null][] {
   return [
+    ['name', run.reference],
+    ['experiment', run.experiment],
     ['setup', run.setup],
     ['kind', run.kind],
     ['state', run.state],

@@ -1,10 +1,10 @@
 /** The wire contract of `notebooks`: sessions, their tickets, the software environment. */
-import { z } from 'zod';
-import { defineContract } from '../foundation/contract.ts';
-import { runReferenceSchema } from '../logbook/contract.ts';
+import { z } from 'zod'
+import { defineContract } from '../foundation/contract.ts'
+import { runReferenceSchema } from '../logbook/contract.ts'
 
-export const sessionState = z.enum(['waiting', 'starting', 'running', 'stopping', 'stopped', 'failed']);
-export type SessionState = z.infer<typeof sessionState>;
+export const sessionState = z.enum(['waiting', 'starting', 'running', 'stopping', 'stopped', 'failed'])
+export type SessionState = z.infer<typeof sessionState>
 
 export const session = z.object({
   id: z.string(),
@@ -21,15 +21,15 @@ export const session = z.object({
   url: z.string(),
   /** What to open first, relative to the home folder: `runs/sim-00002.ipynb`. */
   openPath: z.string().nullable(),
-});
-export type Session = z.infer<typeof session>;
+})
+export type Session = z.infer<typeof session>
 
 export const ticket = z.object({
   /** Open this once, in a new tab, within `expiresAtMs`: the ticket is in the fragment, which no server log sees. */
   url: z.string(),
   expiresAtMs: z.number().int(),
-});
-export type Ticket = z.infer<typeof ticket>;
+})
+export type Ticket = z.infer<typeof ticket>
 
 export const environmentStatus = z.object({
   name: z.string(),
@@ -39,11 +39,10 @@ export const environmentStatus = z.object({
   step: z.string().nullable(),
   python: z.string().nullable(),
   packages: z.array(z.object({ name: z.string(), version: z.string() })),
-});
-export type EnvironmentStatus = z.infer<typeof environmentStatus>;
+})
+export type EnvironmentStatus = z.infer<typeof environmentStatus>
 
-
-const sessionParams = z.object({ session: z.string().min(1) });
+const sessionParams = z.object({ session: z.string().min(1) })
 
 export const notebooksContract = defineContract('notebooks', {
   listSessions: {
@@ -57,7 +56,8 @@ export const notebooksContract = defineContract('notebooks', {
   startSession: {
     method: 'POST',
     path: '/api/notebooks/sessions',
-    summary: 'Start my notebook session in an experiment, or find the one that is there; with a run, write its starter notebook',
+    summary:
+      'Start my notebook session in an experiment, or find the one that is there; with a run, write its starter notebook',
     permission: { action: 'sessions.start', of: 'body.experiment' },
     body: z.object({ experiment: z.string().min(1), run: runReferenceSchema.optional() }),
     answer: session,
@@ -94,4 +94,4 @@ export const notebooksContract = defineContract('notebooks', {
     permission: 'signed-in',
     answer: environmentStatus,
   },
-});
+})

@@ -22,22 +22,34 @@ export async function callJupyter(
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   try {
     return await new Promise((resolve, reject) => {
-      const request = httpRequest({
-        socketPath: door.path, method: call.method, path: place.basePath + call.path, agent: false, timeout: call.timeoutMs ?? 10_000,
-        headers: {
-          host: 'localhost',
-          [identityHeader]: signIdentity(place.owner, { sessionId: place.sessionId, key: place.key }, Date.now()),
-          // Jupyter compares cookie and header; any pair that agrees will do for a caller who can set both.
-          cookie: `_xsrf=${xsrf}`,
-          'x-xsrftoken': xsrf,
-          ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      const request = httpRequest(
+        {
+          socketPath: door.path,
+          method: call.method,
+          path: place.basePath + call.path,
+          agent: false,
+          timeout: call.timeoutMs ?? 10_000,
+          headers: {
+            host: 'localhost',
+            [identityHeader]: signIdentity(place.owner, { sessionId: place.sessionId, key: place.key }, Date.now()),
+            // Jupyter compares cookie and header; any pair that agrees will do for a caller who can set both.
+            cookie: `_xsrf=${xsrf}`,
+            'x-xsrftoken': xsrf,
+            ...(body !== undefined && {
+              'content-type': 'application/json',
+              'content-length': Buffer.byteLength(body),
+            }),
+          },
         },
-      }, (response) => {
-        const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => chunks.push(chunk))
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
-        response.on('error', reject)
-      })
+        (response) => {
+          const chunks: Buffer[] = []
+          response.on('data', (chunk: Buffer) => chunks.push(chunk))
+          response.on('end', () =>
+            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+          )
+          response.on('error', reject)
+        },
+      )
       request.on('timeout', () => request.destroy(new Error('no answer in time')))
       request.on('error', reject)
       request.end(body)
@@ -49,7 +61,10 @@ export async function callJupyter(
 
 /** True when the server answers at all; it is the one endpoint that asks nobody who they are. */
 export async function answers(place: JupyterPlace): Promise<boolean> {
-  return await callJupyter(place, { method: 'GET', path: 'api', timeoutMs: 5_000 }).then(({ status }) => status === 200, () => false)
+  return await callJupyter(place, { method: 'GET', path: 'api', timeoutMs: 5_000 }).then(
+    ({ status }) => status === 200,
+    () => false,
+  )
 }
 
 /** Writes a notebook as the person, from inside the sandbox; folders are made. An existing file is left alone. */
@@ -66,7 +81,11 @@ export async function writeNotebook(place: JupyterPlace, path: string, notebook:
 }
 
 async function expectWritten(place: JupyterPlace, path: string, model: unknown): Promise<void> {
-  const { status, body } = await callJupyter(place, { method: 'PUT', path: `api/contents/${encodePath(path)}`, body: model })
+  const { status, body } = await callJupyter(place, {
+    method: 'PUT',
+    path: `api/contents/${encodePath(path)}`,
+    body: model,
+  })
   if (status === 200 || status === 201) return
   throw notebookErrors.serverSilent(`The notebook server did not write ${path} (${status}): ${body.slice(0, 200)}`)
 }

@@ -42,7 +42,12 @@ export async function openKernel(place: KernelPlace, kernelId?: string): Promise
     const xsrf = randomUUID().replaceAll('-', '')
     const response = await fetch(new URL(path + below, connect), {
       method,
-      headers: { cookie: `${place.cookie}; _xsrf=${xsrf}`, 'x-xsrftoken': xsrf, 'content-type': 'application/json', host: base.host },
+      headers: {
+        cookie: `${place.cookie}; _xsrf=${xsrf}`,
+        'x-xsrftoken': xsrf,
+        'content-type': 'application/json',
+        host: base.host,
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     if (!response.ok) throw new Error(`${method} ${below}: ${response.status} ${await response.text()}`)
@@ -60,7 +65,14 @@ export async function openKernel(place: KernelPlace, kernelId?: string): Promise
   })
   const send = (type: string, content: unknown): string => {
     const messageId = randomUUID()
-    const header = { msg_id: messageId, username: '', session, msg_type: type, version: '5.3', date: new Date().toISOString() }
+    const header = {
+      msg_id: messageId,
+      username: '',
+      session,
+      msg_type: type,
+      version: '5.3',
+      date: new Date().toISOString(),
+    }
     socket.send(JSON.stringify({ channel: 'shell', header, parent_header: {}, metadata: {}, content, buffers: [] }))
     return messageId
   }
@@ -83,28 +95,32 @@ export async function openKernel(place: KernelPlace, kernelId?: string): Promise
       const result: CellResult = { status: 'ok', text: '', data: [], error: null }
       let replied = false
       let idle = false
-      await ask('execute_request', { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true }, (message) => {
-        const { content } = message
-        switch (message.header.msg_type) {
-          case 'stream':
-            result.text += String(content.text)
-            break
-          case 'execute_result':
-          case 'display_data':
-            result.data.push(content.data as Record<string, string>)
-            break
-          case 'error':
-            result.error = `${String(content.ename)}: ${String(content.evalue)}`
-            break
-          case 'execute_reply':
-            result.status = content.status as CellResult['status']
-            replied = true
-            break
-          case 'status':
-            idle ||= content.execution_state === 'idle'
-        }
-        return replied && idle
-      })
+      await ask(
+        'execute_request',
+        { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true },
+        (message) => {
+          const { content } = message
+          switch (message.header.msg_type) {
+            case 'stream':
+              result.text += String(content.text)
+              break
+            case 'execute_result':
+            case 'display_data':
+              result.data.push(content.data as Record<string, string>)
+              break
+            case 'error':
+              result.error = `${String(content.ename)}: ${String(content.evalue)}`
+              break
+            case 'execute_reply':
+              result.status = content.status as CellResult['status']
+              replied = true
+              break
+            case 'status':
+              idle ||= content.execution_state === 'idle'
+          }
+          return replied && idle
+        },
+      )
       return result
     },
     async close() {

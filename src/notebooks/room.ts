@@ -11,8 +11,23 @@ import { openEnvironment } from './environment/environment.ts'
 import { notebookErrors } from './errors.ts'
 import { answers, writeNotebook, type JupyterPlace } from './jupyter-call.ts'
 import type { NotebookRoute } from './proxy/route.ts'
-import { accessFiles, environmentParts, mintFor, sessionKind, tokenLifetimeMs, type Credentials, type PayloadContext } from './session-kind.ts'
-import { basePathOf, findOrInsert, findSession, livingSessions, type NotebookKysely, type SessionRow } from './session-store.ts'
+import {
+  accessFiles,
+  environmentParts,
+  mintFor,
+  sessionKind,
+  tokenLifetimeMs,
+  type Credentials,
+  type PayloadContext,
+} from './session-kind.ts'
+import {
+  basePathOf,
+  findOrInsert,
+  findSession,
+  livingSessions,
+  type NotebookKysely,
+  type SessionRow,
+} from './session-store.ts'
 import { starterNotebook, starterPath } from './starter-notebook.ts'
 
 /** Section `notebooks` of cygnet.yaml. */
@@ -20,7 +35,11 @@ export const notebooksConfig = z.object({
   cpuMilli: z.number().int().min(100).default(1000),
   memoryMiB: z.number().int().min(256).default(2048),
   /** A session is ended after so long. */
-  walltimeHours: z.number().min(0.1).max(24 * 365).default(24 * 7),
+  walltimeHours: z
+    .number()
+    .min(0.1)
+    .max(24 * 365)
+    .default(24 * 7),
 })
 
 export interface NotebooksOptions {
@@ -74,7 +93,11 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
   const kysely = database.kysely as NotebookKysely
   const environment = await openEnvironment(options)
   const payload: PayloadContext = {
-    environment, credentials: options.identity, programFolder: options.programFolder, ports: options.ports, s3Region: options.s3Region,
+    environment,
+    credentials: options.identity,
+    programFolder: options.programFolder,
+    ports: options.ports,
+    s3Region: options.s3Region,
   }
   const listeners = new Set<() => void>()
   const closing = new AbortController()
@@ -92,7 +115,10 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
   function placeOf(row: SessionRow, job: Job): JupyterPlace {
     return {
       socketPath: join(compute.folderOf(job.id, job.attempt), 'session', 'jupyter.sock'),
-      basePath: basePathOf(row), sessionId: row.id, key: row.header_key, owner: { id: row.owner_id, name: row.owner_name },
+      basePath: basePathOf(row),
+      sessionId: row.id,
+      key: row.header_key,
+      owner: { id: row.owner_id, name: row.owner_name },
     }
   }
 
@@ -102,7 +128,11 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       const job = await compute.show(row.job_id)
       const state = stateOf(row, job)
       next.push({
-        sessionId: row.id, ownerId: row.owner_id, ownerName: row.owner_name, basePath: basePathOf(row), key: row.header_key,
+        sessionId: row.id,
+        ownerId: row.owner_id,
+        ownerName: row.owner_name,
+        basePath: basePathOf(row),
+        key: row.header_key,
         socketPath: row.ready_ms === null ? null : placeOf(row, job).socketPath,
         state: state === 'running' ? 'running' : state === 'stopping' ? 'stopping' : 'starting',
       })
@@ -115,11 +145,14 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
   /** Follows one session until its job has ended: readiness, starter notebooks, its route. */
   function watch(sessionId: string): void {
     if (watchers.has(sessionId) || closing.signal.aborted) return
-    watchers.set(sessionId, follow(sessionId)
-      .catch((error: unknown) => {
-        if (!closing.signal.aborted) log.error({ error, sessionId }, 'a session could not be followed')
-      })
-      .finally(() => watchers.delete(sessionId)))
+    watchers.set(
+      sessionId,
+      follow(sessionId)
+        .catch((error: unknown) => {
+          if (!closing.signal.aborted) log.error({ error, sessionId }, 'a session could not be followed')
+        })
+        .finally(() => watchers.delete(sessionId)),
+    )
   }
 
   async function follow(sessionId: string): Promise<void> {
@@ -145,7 +178,11 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
           continue
         }
         await writeWanted(row, place)
-        await kysely.updateTable('notebook_session').set({ ready_ms: clock.nowMs() }).where('id', '=', sessionId).execute()
+        await kysely
+          .updateTable('notebook_session')
+          .set({ ready_ms: clock.nowMs() })
+          .where('id', '=', sessionId)
+          .execute()
       } else if (row.wanted_run !== null) await writeWanted(row, place)
       await publish()
       await compute.changed(job.id, 60_000, signal)
@@ -160,7 +197,12 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       // The session is worth more than the notebook: it opens without.
       log.warn({ error, sessionId: row.id }, 'the starter notebook could not be written')
     }
-    await kysely.updateTable('notebook_session').set({ wanted_run: null }).where('id', '=', row.id).where('wanted_run', '=', row.wanted_run).execute()
+    await kysely
+      .updateTable('notebook_session')
+      .set({ wanted_run: null })
+      .where('id', '=', row.id)
+      .where('wanted_run', '=', row.wanted_run)
+      .execute()
   }
 
   async function refreshTokens(): Promise<void> {
@@ -168,7 +210,10 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       const job = await compute.show(row.job_id)
       if (job.state !== 'running') continue
       try {
-        await compute.writeFile(job, { name: 'token', content: mintFor(payload, { kind: 'session', id: row.id, ownerId: row.owner_id, experiment: row.experiment }) })
+        await compute.writeFile(job, {
+          name: 'token',
+          content: mintFor(payload, { kind: 'session', id: row.id, ownerId: row.owner_id, experiment: row.experiment }),
+        })
       } catch (error) {
         log.warn({ error, sessionId: row.id }, 'the token of a session could not be renewed')
       }
@@ -182,11 +227,16 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
 
   return {
     async start() {
-      void environment.ensure((step) => log.info({ step }, 'python environment')).catch((error: unknown) => log.error({ error }, 'the python environment could not be made'))
+      void environment
+        .ensure((step) => log.info({ step }, 'python environment'))
+        .catch((error: unknown) => log.error({ error }, 'the python environment could not be made'))
       for (const row of await livingSessions(kysely)) watch(row.id)
       await publish()
       await refreshTokens()
-      timer = setInterval(() => void refreshTokens().catch((error: unknown) => log.error({ error }, 'tokens could not be renewed')), tokenLifetimeMs / 3).unref()
+      timer = setInterval(
+        () => void refreshTokens().catch((error: unknown) => log.error({ error }, 'tokens could not be renewed')),
+        tokenLifetimeMs / 3,
+      ).unref()
     },
 
     async startSession(person, wanted) {
@@ -194,12 +244,24 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       if (environment.status().state === 'failed') environment.ready()
       const row = await transact(database, async (trx) => {
         const session = await findOrInsert(trx, {
-          ownerId: person.id, ownerName: person.name, experiment: wanted.experiment, nowMs: clock.nowMs(),
+          ownerId: person.id,
+          ownerName: person.name,
+          experiment: wanted.experiment,
+          nowMs: clock.nowMs(),
           async jobIdOf(sessionId) {
             const job = await compute.submit(trx, {
-              kind: kindName, title: `notebook of ${person.name}`, experiment: wanted.experiment, ownerId: person.id, ownerName: person.name,
-              class: 'interactive', payload: { sessionId },
-              request: { cpuMilli: config.cpuMilli, memoryMiB: config.memoryMiB, walltimeMs: Math.round(config.walltimeHours * 3_600_000) },
+              kind: kindName,
+              title: `notebook of ${person.name}`,
+              experiment: wanted.experiment,
+              ownerId: person.id,
+              ownerName: person.name,
+              class: 'interactive',
+              payload: { sessionId },
+              request: {
+                cpuMilli: config.cpuMilli,
+                memoryMiB: config.memoryMiB,
+                walltimeMs: Math.round(config.walltimeHours * 3_600_000),
+              },
               // A server that died took its kernels along: starting another one in silence would hide that.
               retry: { infrastructure: 0 },
               idempotencyKey: `session ${sessionId}`,
@@ -209,7 +271,11 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
         })
         if (wanted.run === undefined) return session
         const openPath = starterPath(wanted.run)
-        await trx.updateTable('notebook_session').set({ open_path: openPath, wanted_run: wanted.run }).where('id', '=', session.id).execute()
+        await trx
+          .updateTable('notebook_session')
+          .set({ open_path: openPath, wanted_run: wanted.run })
+          .where('id', '=', session.id)
+          .execute()
         return { ...session, open_path: openPath, wanted_run: wanted.run }
       })
       if (row.ready_ms !== null) {
@@ -227,7 +293,9 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       if (filter.experiment !== undefined) query = query.where('experiment', '=', filter.experiment)
       query = filter.all ? query.where('created_ms', '>', clock.nowMs() - keptMs) : query.where('living', '=', 'yes')
       const rows = await query.orderBy('created_ms', 'desc').limit(200).execute()
-      return await Promise.all(rows.map(async (row) => sessionOf(row, await compute.show(row.job_id), options.contentUrl)))
+      return await Promise.all(
+        rows.map(async (row) => sessionOf(row, await compute.show(row.job_id), options.contentUrl)),
+      )
     },
 
     async stop(sessionId) {
@@ -241,7 +309,9 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       const row = await findSession(kysely, sessionId)
       const job = await compute.show(row.job_id)
       if (stateOf(row, job) !== 'running') {
-        throw notebookErrors.notRunning(`The session is ${stateOf(row, job)}.`, { hint: 'Wait until it runs, or start it again.' })
+        throw notebookErrors.notRunning(`The session is ${stateOf(row, job)}.`, {
+          hint: 'Wait until it runs, or start it again.',
+        })
       }
       const ticket = await options.identity.createContentTicket(row.owner_id, row.id)
       const path = openPath ?? row.open_path
@@ -271,19 +341,32 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
 
 function stateOf(row: SessionRow, job: Job): SessionState {
   switch (job.state) {
-    case 'waiting': return 'waiting'
-    case 'starting': return 'starting'
-    case 'running': return job.cancelRequested ? 'stopping' : row.ready_ms === null ? 'starting' : 'running'
-    case 'failed': return 'failed'
-    default: return 'stopped'
+    case 'waiting':
+      return 'waiting'
+    case 'starting':
+      return 'starting'
+    case 'running':
+      return job.cancelRequested ? 'stopping' : row.ready_ms === null ? 'starting' : 'running'
+    case 'failed':
+      return 'failed'
+    default:
+      return 'stopped'
   }
 }
 
 function sessionOf(row: SessionRow, job: Job, contentUrl: string): Session {
   const state = stateOf(row, job)
   return {
-    id: row.id, jobId: row.job_id, ownerId: row.owner_id, ownerName: row.owner_name, experiment: row.experiment, state,
-    reason: job.reason, sinceMs: state === 'running' ? Number(row.ready_ms) : job.sinceMs, startedMs: job.startedMs,
-    url: `${contentUrl}${basePathOf(row)}lab`, openPath: row.open_path,
+    id: row.id,
+    jobId: row.job_id,
+    ownerId: row.owner_id,
+    ownerName: row.owner_name,
+    experiment: row.experiment,
+    state,
+    reason: job.reason,
+    sinceMs: state === 'running' ? Number(row.ready_ms) : job.sinceMs,
+    startedMs: job.startedMs,
+    url: `${contentUrl}${basePathOf(row)}lab`,
+    openPath: row.open_path,
   }
 }

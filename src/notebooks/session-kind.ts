@@ -14,7 +14,15 @@ const accessKeyLifetimeMs = 7 * 24 * 3_600_000
 
 /** What a person's own code may do in their name; people, keys and the site are never among it. */
 export const sessionActions: readonly Action[] = [
-  'logbook.read', 'logbook.write', 'data.read', 'data.create', 'data.modify', 'jobs.submit', 'jobs.read', 'jobs.cancel', 'reconstruction.run',
+  'logbook.read',
+  'logbook.write',
+  'data.read',
+  'data.create',
+  'data.modify',
+  'jobs.submit',
+  'jobs.read',
+  'jobs.cancel',
+  'reconstruction.run',
 ]
 
 export interface PayloadContext {
@@ -43,15 +51,40 @@ export async function accessFiles(
   })
   return [
     { name: 'token', content: mintFor(context, actor) },
-    { name: 'client.json', content: JSON.stringify({ url: `http://127.0.0.1:${ports.platform}`, s3Url: `http://127.0.0.1:${ports.s3}`, experiment: actor.experiment, region: context.s3Region, token: '/run/cygnet/token', credentials: '/run/cygnet/credentials', data: '/data' }) },
-    { name: 'credentials', content: `[default]\naws_access_key_id = ${key.accessKeyId}\naws_secret_access_key = ${key.secretAccessKey}\n` },
-    { name: 'aws-config', content: `[default]\nregion = ${context.s3Region}\nendpoint_url = http://127.0.0.1:${ports.s3}\ns3 =\n  addressing_style = path\n` },
+    {
+      name: 'client.json',
+      content: JSON.stringify({
+        url: `http://127.0.0.1:${ports.platform}`,
+        s3Url: `http://127.0.0.1:${ports.s3}`,
+        experiment: actor.experiment,
+        region: context.s3Region,
+        token: '/run/cygnet/token',
+        credentials: '/run/cygnet/credentials',
+        data: '/data',
+      }),
+    },
+    {
+      name: 'credentials',
+      content: `[default]\naws_access_key_id = ${key.accessKeyId}\naws_secret_access_key = ${key.secretAccessKey}\n`,
+    },
+    {
+      name: 'aws-config',
+      content: `[default]\nregion = ${context.s3Region}\nendpoint_url = http://127.0.0.1:${ports.s3}\ns3 =\n  addressing_style = path\n`,
+    },
   ]
 }
 
-export function mintFor(context: PayloadContext, actor: { kind: 'session' | 'job'; id: string; ownerId: string; experiment: string }): string {
+export function mintFor(
+  context: PayloadContext,
+  actor: { kind: 'session' | 'job'; id: string; ownerId: string; experiment: string },
+): string {
   return context.credentials.mintToken({
-    subjectId: actor.ownerId, kind: actor.kind, actorId: actor.id, actions: sessionActions, experiment: actor.experiment, lifetimeMs: tokenLifetimeMs,
+    subjectId: actor.ownerId,
+    kind: actor.kind,
+    actorId: actor.id,
+    actions: sessionActions,
+    experiment: actor.experiment,
+    lifetimeMs: tokenLifetimeMs,
   }).token
 }
 
@@ -102,7 +135,12 @@ export function sessionKind(context: PayloadContext & { kysely: NotebookKysely }
         },
         network: 'gateway',
         files: [
-          ...(await accessFiles(context, { kind: 'session', id: session.id, ownerId: session.owner_id, experiment: session.experiment })),
+          ...(await accessFiles(context, {
+            kind: 'session',
+            id: session.id,
+            ownerId: session.owner_id,
+            experiment: session.experiment,
+          })),
           { name: 'session-key', content: Buffer.from(session.header_key, 'base64url') },
         ],
         session: true,

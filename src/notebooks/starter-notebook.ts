@@ -7,9 +7,15 @@ export function starterPath(run: string): string {
 
 export function starterNotebook(run: string, experiment: string): unknown {
   const cells = [
-    text('intro', [`# Run ${run} of ${experiment}`, '', 'Its image and the tracks found on it. This notebook is yours: change it, it is written only once.']),
+    text('intro', [
+      `# Run ${run} of ${experiment}`,
+      '',
+      'Its image and the tracks found on it. This notebook is yours: change it, it is written only once.',
+    ]),
     code('open', ['import cygnet', '', `exp = cygnet.open("${experiment}")`, `run = exp.run("${run}")`, 'run']),
-    text('image-text', ['The raw file is a plain file under `/data` and an object in S3 at the same time. Both ways give the same pixels:']),
+    text('image-text', [
+      'The raw file is a plain file under `/data` and an object in S3 at the same time. Both ways give the same pixels:',
+    ]),
     code('image', [
       'image = run.image(0, via="file")',
       'same = run.image(0, via="s3")',
@@ -22,7 +28,10 @@ export function starterNotebook(run: string, experiment: string): unknown {
   ]
   return {
     cells,
-    metadata: { kernelspec: { display_name: 'Python 3 (ipykernel)', language: 'python', name: 'python3' }, language_info: { name: 'python' } },
+    metadata: {
+      kernelspec: { display_name: 'Python 3 (ipykernel)', language: 'python', name: 'python3' },
+      language_info: { name: 'python' },
+    },
     nbformat: 4,
     nbformat_minor: 5,
   }

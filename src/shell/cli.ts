@@ -13,8 +13,8 @@ import { registerReconstructionCommands } from '../reconstruction/index.ts'
 import { registerDataCommands } from '../storage/index.ts'
 import { registerDemoCommand } from './demo/demo-command.ts'
 import { registerDoctorCommand } from './doctor-command.ts'
-import { addressesOf, homeAt } from './home.ts'
-import { readSettings } from './platform.ts'
+import { homeAt } from './home.ts'
+import { addressesAt } from './platform.ts'
 import { registerPlatformCommands } from './up-command.ts'
 import { programVersion } from './version.ts'
 
@@ -74,8 +74,7 @@ function client(...[contract]: Parameters<CommandContext['client']>) {
 
 /** Without a sign-in: the installation of this machine. */
 async function localPlatformUrl(home: string | undefined): Promise<string> {
-  const settings = await readSettings(homeAt(home), undefined)
-  return addressesOf(settings.http).publicUrl
+  return (await addressesAt(homeAt(home))).publicUrl
 }
 
 /** On this machine S3 is on the next port; elsewhere the site says where it is. */

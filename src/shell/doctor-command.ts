@@ -7,8 +7,8 @@ import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { networkFileSystemOf } from '../foundation/files.ts'
 import { findPython } from '../compute/index.ts'
 import type { statusSchema } from './contract.ts'
-import { addressesOf, cacheFolder, homeAt, type Home } from './home.ts'
-import { callControl, readSettings } from './platform.ts'
+import { cacheFolder, homeAt, type Home } from './home.ts'
+import { addressesAt, callControl } from './platform.ts'
 import type { EnvironmentStatus } from '../notebooks/index.ts'
 import { shellFaults } from './errors.ts'
 import type { z } from 'zod'
@@ -73,7 +73,7 @@ async function localDisk(home: Home): Promise<Finding[]> {
 
 /** What only a running platform can tell; a platform that does not run is a fact, not a fault. */
 async function platform(home: Home): Promise<Finding[]> {
-  const { publicUrl } = addressesOf((await readSettings(home, undefined)).http)
+  const { publicUrl } = await addressesAt(home)
   try {
     const { sandbox, environment } = await callControl<Report>(home, 'GET', '/internal/report')
     return [

@@ -11,6 +11,8 @@ export interface Home {
   secrets: string
   run: string
   controlSocket: string
+  /** Present while the platform runs: its addresses. */
+  addresses: string
   snapshot: string
   gatewaySockets: string
   jobs: string
@@ -29,6 +31,7 @@ export function homeAt(path: string | undefined): Home {
     secrets: join(folder, 'secrets'),
     run: join(folder, 'run'),
     controlSocket: join(folder, 'run', 'control.sock'),
+    addresses: join(folder, 'run', 'addresses.json'),
     snapshot: join(folder, 'run', 'snapshot.json'),
     gatewaySockets: join(folder, 'run', 'gateway'),
     jobs: join(folder, 'jobs'),

@@ -1,9 +1,11 @@
 /** Starts one installation in this process's care: home, program copy, supervisor, and the wait until it serves. */
+import { rm } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../foundation/config.ts'
+import { readJsonFile, writeFileDurable } from '../foundation/files.ts'
 import { acquireLock } from '../foundation/lock.ts'
 import { createLogger } from '../foundation/log.ts'
 import { shellFaults } from './errors.ts'
@@ -56,11 +58,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const startedMs = performance.now()
     const supervisor = await superviseProcesses(home, processPlans(home, program, settings), log)
     const stop = async () => {
+      await rm(home.addresses, { force: true })
       await supervisor.stop()
       await lock.release()
     }
     try {
       await untilServing(home, addresses)
+      await writeFileDurable(home.addresses, JSON.stringify(addresses), { mode: 0o600 })
     } catch (error) {
       await stop()
       throw error
@@ -70,6 +74,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await lock.release()
     throw error
   }
+}
+
+/** Of the installation that runs in this home, or else the ones its settings say. */
+export async function addressesAt(home: Home): Promise<Addresses> {
+  return (await readJsonFile<Addresses>(home.addresses)) ?? addressesOf((await readSettings(home, undefined)).http)
 }
 
 function processPlans(home: Home, program: string, settings: Settings): ProcessPlan[] {

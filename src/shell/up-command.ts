@@ -5,8 +5,8 @@ import { describeConfig, printConfig } from '../foundation/config.ts'
 import { stopSignal } from './arguments.ts'
 import { shellContract } from './contract.ts'
 import { shellFaults } from './errors.ts'
-import { addressesOf, homeAt } from './home.ts'
-import { callControl, readSettings, startPlatform, type Platform } from './platform.ts'
+import { homeAt } from './home.ts'
+import { addressesAt, callControl, readSettings, startPlatform, type Platform } from './platform.ts'
 import { settingsSchema } from './settings.ts'
 
 export interface AdminLink {
@@ -84,7 +84,7 @@ export function registerPlatformCommands(program: Command, context: CommandConte
       const home = homeAt(context.home)
       const settings = await readSettings(home, undefined)
       const { output } = context
-      if (output.isJson) return output.json({ home: home.folder, settings, addresses: addressesOf(settings.http) })
+      if (output.isJson) return output.json({ home: home.folder, settings, addresses: await addressesAt(home) })
       process.stdout.write(`# ${home.config}\n${printConfig(settings)}`)
       if (!all) return
       for (const { path, description } of describeConfig(settingsSchema)) process.stdout.write(`# ${path}: ${description}\n`)

@@ -2,7 +2,8 @@ import type { AnyKysely, Migration } from '../../foundation/database.ts'
 
 export const jobs: Migration = {
   async up(database: AnyKysely) {
-    await database.schema.createTable('compute_job')
+    await database.schema
+      .createTable('compute_job')
       .addColumn('id', 'text', (column) => column.primaryKey())
       .addColumn('kind', 'text', (column) => column.notNull())
       .addColumn('title', 'text', (column) => column.notNull())
@@ -37,11 +38,21 @@ export const jobs: Migration = {
       .addColumn('peak_memory_bytes', 'bigint')
       .addColumn('wall_seconds', 'double precision')
       .addColumn('outputs', 'text', (column) => column.notNull())
-      .execute();
-    await database.schema.createIndex('compute_job_key').unique().on('compute_job').columns(['owner_id', 'idempotency_key']).execute();
-    await database.schema.createIndex('compute_job_queue').on('compute_job').columns(['state', 'priority', 'id']).execute();
-    await database.schema.createIndex('compute_job_list').on('compute_job').columns(['experiment', 'id']).execute();
-    await database.schema.createTable('compute_attempt')
+      .execute()
+    await database.schema
+      .createIndex('compute_job_key')
+      .unique()
+      .on('compute_job')
+      .columns(['owner_id', 'idempotency_key'])
+      .execute()
+    await database.schema
+      .createIndex('compute_job_queue')
+      .on('compute_job')
+      .columns(['state', 'priority', 'id'])
+      .execute()
+    await database.schema.createIndex('compute_job_list').on('compute_job').columns(['experiment', 'id']).execute()
+    await database.schema
+      .createTable('compute_attempt')
       .addColumn('job_id', 'text', (column) => column.notNull().references('compute_job.id'))
       .addColumn('number', 'integer', (column) => column.notNull())
       .addColumn('state', 'text', (column) => column.notNull())
@@ -54,9 +65,10 @@ export const jobs: Migration = {
       .addColumn('signal', 'text')
       .addColumn('recorded_until_ms', 'bigint')
       .addPrimaryKeyConstraint('compute_attempt_key', ['job_id', 'number'])
-      .execute();
-    await database.schema.createIndex('compute_attempt_state').on('compute_attempt').columns(['state']).execute();
-    await database.schema.createTable('usage_interval')
+      .execute()
+    await database.schema.createIndex('compute_attempt_state').on('compute_attempt').columns(['state']).execute()
+    await database.schema
+      .createTable('usage_interval')
       .addColumn('id', 'text', (column) => column.primaryKey())
       .addColumn('job_id', 'text', (column) => column.notNull())
       .addColumn('attempt', 'integer', (column) => column.notNull())
@@ -72,7 +84,7 @@ export const jobs: Migration = {
       .addColumn('tier', 'text', (column) => column.notNull())
       .addColumn('outcome', 'text', (column) => column.notNull())
       .addUniqueConstraint('usage_interval_once', ['job_id', 'attempt', 'resource', 'start_ms'])
-      .execute();
-    await database.schema.createIndex('usage_interval_time').on('usage_interval').columns(['start_ms']).execute();
+      .execute()
+    await database.schema.createIndex('usage_interval_time').on('usage_interval').columns(['start_ms']).execute()
   },
-};
+}

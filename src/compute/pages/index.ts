@@ -10,6 +10,8 @@ export const computePages: PageSlot = {
   ],
   navigation: [{ label: t('nav.jobs'), path: '/e/:experiment/jobs', key: 'j', order: 50 }],
   runPanels: [{ id: 'jobs', title: t('jobs.title'), order: 50, load: () => import('./run-jobs-panel.tsx') }],
-  homePanels: [{ id: 'queue', title: t('queue.title'), order: 20, column: 'side', load: () => import('./queue-panel.tsx') }],
+  homePanels: [
+    { id: 'queue', title: t('queue.title'), order: 20, column: 'side', load: () => import('./queue-panel.tsx') },
+  ],
   follows: ['compute.', 'reconstruction.', 'notebooks.', 'logbook.run-closed'],
 }

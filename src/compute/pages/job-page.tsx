@@ -3,7 +3,25 @@ import { Button } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { ReactNode } from 'react'
-import { Age, Answer, Bytes, CopyButton, Facts, Moment, PageHead, Panel, Problem, addressOf, apiOf, formatBytes, significant, useAnswer, useMay, useMe, useTitle } from '../../foundation/browser.tsx'
+import {
+  Age,
+  Answer,
+  Bytes,
+  CopyButton,
+  Facts,
+  Moment,
+  PageHead,
+  Panel,
+  Problem,
+  addressOf,
+  apiOf,
+  formatBytes,
+  significant,
+  useAnswer,
+  useMay,
+  useMe,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps } from '../../foundation/browser.tsx'
 import { computeContract } from '../contract.ts'
 import type { Job } from '../contract.ts'
@@ -16,7 +34,9 @@ const alive = new Set<Job['state']>(['waiting', 'starting', 'running'])
 export default function JobPage(props: PageProps): ReactNode {
   const experiment = props.params['experiment'] ?? ''
   const id = props.params['job'] ?? ''
-  const job = useAnswer(['compute', 'job', id], (signal) => apiOf(computeContract).showJob({ params: { job: id } }, { signal }))
+  const job = useAnswer(['compute', 'job', id], (signal) =>
+    apiOf(computeContract).showJob({ params: { job: id } }, { signal }),
+  )
   useTitle(t('job.title', { title: job.data?.title ?? id }))
   return (
     <>
@@ -30,23 +50,44 @@ function JobSheet(props: { experiment: string; job: Job }): ReactNode {
   const { experiment, job } = props
   return (
     <>
-      <PageHead title={job.title} aside={<><JobMark job={job} /><Age atMs={job.sinceMs} /></>}>
+      <PageHead
+        title={job.title}
+        aside={
+          <>
+            <JobMark job={job} />
+            <Age atMs={job.sinceMs} />
+          </>
+        }
+      >
         {alive.has(job.state) && !job.cancelRequested && <Cancel experiment={experiment} job={job} />}
         <CopyButton text={`job:${job.id}`} label={t('job.copyReference')} />
-        <CopyButton text={`cygnet jobs show ${job.id}\ncygnet jobs logs ${job.id} --follow`} label={t('job.copyCommand')} />
+        <CopyButton
+          text={`cygnet jobs show ${job.id}\ncygnet jobs logs ${job.id} --follow`}
+          label={t('job.copyCommand')}
+        />
       </PageHead>
       <div className="cy-stack">
         <Panel title={t('jobs.state')}>
           {job.reason !== null && (
             <p className="cy-reason">
               {job.reason}
-              {job.untilMs !== null && <> · {t('job.until')} <Moment atMs={job.untilMs} /></>}
+              {job.untilMs !== null && (
+                <>
+                  {' '}
+                  · {t('job.until')} <Moment atMs={job.untilMs} />
+                </>
+              )}
             </p>
           )}
           <Facts
             items={[
               [t('jobs.kind'), kindWords(job.kind)],
-              [t('jobs.about'), job.subject === null ? undefined : <Subject key="subject" experiment={experiment} subject={job.subject} />],
+              [
+                t('jobs.about'),
+                job.subject === null ? undefined : (
+                  <Subject key="subject" experiment={experiment} subject={job.subject} />
+                ),
+              ],
               [t('jobs.owner'), job.ownerName],
               [t('job.place'), job.place ?? undefined],
               [t('job.attempt'), job.attempt > 0 ? job.attempt : undefined],
@@ -60,10 +101,16 @@ function JobSheet(props: { experiment: string; job: Job }): ReactNode {
           />
         </Panel>
         <div className="cy-columns">
-          <Panel title={t('job.log')}><LiveLog job={job} /></Panel>
+          <Panel title={t('job.log')}>
+            <LiveLog job={job} />
+          </Panel>
           <div className="cy-stack">
-            <Panel title={t('job.resources')}><Resources job={job} /></Panel>
-            <Panel title={t('job.outputs')}><Outputs job={job} /></Panel>
+            <Panel title={t('job.resources')}>
+              <Resources job={job} />
+            </Panel>
+            <Panel title={t('job.outputs')}>
+              <Outputs job={job} />
+            </Panel>
           </div>
         </div>
       </div>
@@ -74,14 +121,32 @@ function JobSheet(props: { experiment: string; job: Job }): ReactNode {
 function Resources(props: { job: Job }): ReactNode {
   const { request, used } = props.job
   const cores = t('job.cores', { count: request.cpuMilli / 1000 })
-  const asked = (text: string): ReactNode => <span className="cy-quiet cy-small">{t('job.asked', { asked: text })}</span>
+  const asked = (text: string): ReactNode => (
+    <span className="cy-quiet cy-small">{t('job.asked', { asked: text })}</span>
+  )
   return (
     <>
       <Facts
         items={[
-          [t('jobs.cpu'), <>{used === null ? '–' : `${significant(used.cpuSeconds, 3)} s`} {asked(cores)}</>],
-          [t('jobs.memory'), <>{used === null ? '–' : formatBytes(used.peakMemoryBytes)} {asked(formatBytes(request.memoryMiB * 1_048_576))}</>],
-          [t('jobs.took'), <>{used === null ? '–' : shortDuration(used.wallSeconds * 1000)} {asked(shortDuration(request.walltimeMs))}</>],
+          [
+            t('jobs.cpu'),
+            <>
+              {used === null ? '–' : `${significant(used.cpuSeconds, 3)} s`} {asked(cores)}
+            </>,
+          ],
+          [
+            t('jobs.memory'),
+            <>
+              {used === null ? '–' : formatBytes(used.peakMemoryBytes)}{' '}
+              {asked(formatBytes(request.memoryMiB * 1_048_576))}
+            </>,
+          ],
+          [
+            t('jobs.took'),
+            <>
+              {used === null ? '–' : shortDuration(used.wallSeconds * 1000)} {asked(shortDuration(request.walltimeMs))}
+            </>,
+          ],
         ]}
       />
       {used === null && <p className="cy-quiet cy-small">{t('job.notMeasured')}</p>}
@@ -91,12 +156,21 @@ function Resources(props: { job: Job }): ReactNode {
 
 function Outputs(props: { job: Job }): ReactNode {
   const { job } = props
-  if (job.outputs.length === 0) return <p className="cy-quiet">{alive.has(job.state) ? t('job.noOutputsYet') : t('job.noOutputs')}</p>
+  if (job.outputs.length === 0)
+    return <p className="cy-quiet">{alive.has(job.state) ? t('job.noOutputsYet') : t('job.noOutputs')}</p>
   return (
     <ul className="cy-plain-list">
       {job.outputs.map((output) => (
         <li key={output.name} className="cy-row">
-          <a href={addressOf(computeContract.routes.readOutput, { params: { job: job.id }, query: { name: output.name } })} download={output.name.split('/').at(-1)}>{output.name}</a>
+          <a
+            href={addressOf(computeContract.routes.readOutput, {
+              params: { job: job.id },
+              query: { name: output.name },
+            })}
+            download={output.name.split('/').at(-1)}
+          >
+            {output.name}
+          </a>
           <Bytes sizeBytes={output.sizeBytes} />
         </li>
       ))}
@@ -116,11 +190,20 @@ function Cancel(props: { experiment: string; job: Job }): ReactNode {
   })
   if (!may('jobs.cancel', props.experiment) && me?.id !== props.job.ownerId) return null
   if (cancel.error !== null) return <Problem error={cancel.error} />
-  if (!asked) return <Button size="compact-sm" variant="default" onClick={() => setAsked(true)}>{t('job.cancel')}</Button>
+  if (!asked)
+    return (
+      <Button size="compact-sm" variant="default" onClick={() => setAsked(true)}>
+        {t('job.cancel')}
+      </Button>
+    )
   return (
     <>
-      <Button size="compact-sm" color="red" loading={cancel.isPending} onClick={() => cancel.mutate()}>{t('job.cancelSure')}</Button>
-      <Button size="compact-sm" variant="subtle" onClick={() => setAsked(false)}>{t('job.keep')}</Button>
+      <Button size="compact-sm" color="red" loading={cancel.isPending} onClick={() => cancel.mutate()}>
+        {t('job.cancelSure')}
+      </Button>
+      <Button size="compact-sm" variant="subtle" onClick={() => setAsked(false)}>
+        {t('job.keep')}
+      </Button>
     </>
   )
 }

@@ -1,13 +1,26 @@
 /** Rows of jobs, for the list and for the panel of a run. */
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
-import { Age, StateMark, formatBytes, formatDuration, significant, useNow, useRowKeys } from '../../foundation/browser.tsx'
+import {
+  Age,
+  StateMark,
+  formatBytes,
+  formatDuration,
+  significant,
+  useNow,
+  useRowKeys,
+} from '../../foundation/browser.tsx'
 import type { Tone } from '../../foundation/browser.tsx'
 import type { Job } from '../contract.ts'
 import { t } from './messages.ts'
 
 const tones: Record<Job['state'], Tone> = {
-  waiting: 'quiet', starting: 'info', running: 'info', done: 'verified', failed: 'alarm', cancelled: 'stale',
+  waiting: 'quiet',
+  starting: 'info',
+  running: 'info',
+  done: 'verified',
+  failed: 'alarm',
+  cancelled: 'stale',
 }
 
 export function JobMark(props: { job: Pick<Job, 'state' | 'reason' | 'cancelRequested'> }): ReactNode {
@@ -22,7 +35,8 @@ export function JobMark(props: { job: Pick<Job, 'state' | 'reason' | 'cancelRequ
 
 /** The kind in words; kinds of rooms we do not know keep their own name. */
 export function kindWords(kind: string): string {
-  if (kind === 'reconstruction' || kind === 'pedestal' || kind === 'session' || kind === 'command') return t(`kind.${kind}`)
+  if (kind === 'reconstruction' || kind === 'pedestal' || kind === 'session' || kind === 'command')
+    return t(`kind.${kind}`)
   return kind
 }
 
@@ -39,9 +53,15 @@ export function JobTable(props: { experiment: string; rows: Job[]; brief?: boole
             {full && <th scope="col">{t('jobs.about')}</th>}
             <th scope="col">{t('jobs.state')}</th>
             <th scope="col">{t('jobs.since')}</th>
-            <th scope="col" className="cy-right">{t('jobs.took')}</th>
-            <th scope="col" className="cy-right">{t('jobs.cpu')}</th>
-            <th scope="col" className="cy-right">{t('jobs.memory')}</th>
+            <th scope="col" className="cy-right">
+              {t('jobs.took')}
+            </th>
+            <th scope="col" className="cy-right">
+              {t('jobs.cpu')}
+            </th>
+            <th scope="col" className="cy-right">
+              {t('jobs.memory')}
+            </th>
             <th scope="col">{t('jobs.owner')}</th>
             <th scope="col">{t('jobs.reason')}</th>
           </tr>
@@ -49,16 +69,30 @@ export function JobTable(props: { experiment: string; rows: Job[]; brief?: boole
         <tbody>
           {props.rows.map((job) => (
             <tr key={job.id} data-row>
-              <td className="cy-key cy-text"><Link href={`/e/${props.experiment}/jobs/${job.id}`}>{job.title}</Link></td>
+              <td className="cy-key cy-text">
+                <Link href={`/e/${props.experiment}/jobs/${job.id}`}>{job.title}</Link>
+              </td>
               <td>{kindWords(job.kind)}</td>
-              {full && <td><Subject experiment={props.experiment} subject={job.subject} /></td>}
-              <td><JobMark job={job} /></td>
-              <td><Age atMs={job.sinceMs} /></td>
-              <td className="cy-right"><JobDuration job={job} /></td>
+              {full && (
+                <td>
+                  <Subject experiment={props.experiment} subject={job.subject} />
+                </td>
+              )}
+              <td>
+                <JobMark job={job} />
+              </td>
+              <td>
+                <Age atMs={job.sinceMs} />
+              </td>
+              <td className="cy-right">
+                <JobDuration job={job} />
+              </td>
               <td className="cy-right">{job.used === null ? '–' : `${significant(job.used.cpuSeconds, 3)} s`}</td>
               <td className="cy-right">{job.used === null ? '–' : formatBytes(job.used.peakMemoryBytes)}</td>
               <td>{job.ownerName}</td>
-              <td className="cy-text cy-rest cy-quiet" title={job.reason ?? ''}>{job.reason}</td>
+              <td className="cy-text cy-rest cy-quiet" title={job.reason ?? ''}>
+                {job.reason}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -76,7 +110,11 @@ export function Subject(props: { experiment: string; subject: string | null }): 
 export function JobDuration(props: { job: Pick<Job, 'startedMs' | 'endedMs'> }): ReactNode {
   const { startedMs, endedMs } = props.job
   if (startedMs === null) return '–'
-  return endedMs === null ? <Ticking sinceMs={startedMs} /> : <span className="cy-number">{shortDuration(endedMs - startedMs)}</span>
+  return endedMs === null ? (
+    <Ticking sinceMs={startedMs} />
+  ) : (
+    <span className="cy-number">{shortDuration(endedMs - startedMs)}</span>
+  )
 }
 
 function Ticking(props: { sinceMs: number }): ReactNode {

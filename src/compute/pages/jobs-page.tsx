@@ -1,7 +1,19 @@
 /** Will it finish, why is it waiting, why did it fail? */
 import { Button, NativeSelect, TextInput } from '@mantine/core'
 import type { ReactNode } from 'react'
-import { CopyLine, Empty, PageEnd, PageHead, Problem, Waiting, apiOf, useHeldRows, usePages, useQueryState, useTitle } from '../../foundation/browser.tsx'
+import {
+  CopyLine,
+  Empty,
+  PageEnd,
+  PageHead,
+  Problem,
+  Waiting,
+  apiOf,
+  useHeldRows,
+  usePages,
+  useQueryState,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps } from '../../foundation/browser.tsx'
 import { computeContract, jobState } from '../contract.ts'
 import { JobTable, kindWords } from './job-table.tsx'
@@ -31,12 +43,46 @@ export default function JobsPage(props: PageProps): ReactNode {
     <>
       <PageHead title={t('jobs.title')} />
       <div className="cy-filters" role="search">
-        <TextInput size="xs" label={t('jobs.subject')} placeholder={t('jobs.subjectHint')} defaultValue={state.get('subject')} key={state.get('subject')} onBlur={(event) => state.set({ subject: event.currentTarget.value.trim() })} onKeyDown={(event) => {
-          if (event.key === 'Enter') state.set({ subject: event.currentTarget.value.trim() })
-        }} data-filter />
-        <NativeSelect size="xs" label={t('jobs.state')} value={state.get('state')} onChange={(event) => state.set({ state: event.currentTarget.value })} data={[{ value: '', label: t('jobs.any') }, ...jobState.options.map((value) => ({ value, label: t(`state.${value}`) }))]} />
-        <NativeSelect size="xs" label={t('jobs.kind')} value={state.get('kind')} onChange={(event) => state.set({ kind: event.currentTarget.value })} data={[{ value: '', label: t('jobs.any') }, ...['reconstruction', 'pedestal', 'session', 'command'].map((value) => ({ value, label: kindWords(value) }))]} />
-        {filtered && <Button size="xs" variant="subtle" onClick={clear}>{t('jobs.clear')}</Button>}
+        <TextInput
+          size="xs"
+          label={t('jobs.subject')}
+          placeholder={t('jobs.subjectHint')}
+          defaultValue={state.get('subject')}
+          key={state.get('subject')}
+          onBlur={(event) => state.set({ subject: event.currentTarget.value.trim() })}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') state.set({ subject: event.currentTarget.value.trim() })
+          }}
+          data-filter
+        />
+        <NativeSelect
+          size="xs"
+          label={t('jobs.state')}
+          value={state.get('state')}
+          onChange={(event) => state.set({ state: event.currentTarget.value })}
+          data={[
+            { value: '', label: t('jobs.any') },
+            ...jobState.options.map((value) => ({ value, label: t(`state.${value}`) })),
+          ]}
+        />
+        <NativeSelect
+          size="xs"
+          label={t('jobs.kind')}
+          value={state.get('kind')}
+          onChange={(event) => state.set({ kind: event.currentTarget.value })}
+          data={[
+            { value: '', label: t('jobs.any') },
+            ...['reconstruction', 'pedestal', 'session', 'command'].map((value) => ({
+              value,
+              label: kindWords(value),
+            })),
+          ]}
+        />
+        {filtered && (
+          <Button size="xs" variant="subtle" onClick={clear}>
+            {t('jobs.clear')}
+          </Button>
+        )}
       </div>
       {held.fresh > 0 && (
         <button type="button" className="cy-banner" onClick={held.show}>
@@ -52,7 +98,10 @@ export default function JobsPage(props: PageProps): ReactNode {
           {!filtered && (
             <>
               <p>{t('jobs.noneYetHint')}</p>
-              <CopyLine label={t('jobs.submitCopy')} text={`cygnet jobs submit --experiment ${experiment} -- python3 -c 'print("hello")'`} />
+              <CopyLine
+                label={t('jobs.submitCopy')}
+                text={`cygnet jobs submit --experiment ${experiment} -- python3 -c 'print("hello")'`}
+              />
             </>
           )}
         </Empty>

@@ -24,10 +24,27 @@ export function LiveLog(props: { job: Job }): ReactNode {
   return (
     <>
       <div className="cy-row cy-log-head">
-        <Checkbox size="xs" label={t('job.follow')} checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />
-        {cut && <span className="cy-quiet cy-small" role="status">{t('job.logCut')}</span>}
-        {text.dropped > 0 && <span className="cy-quiet cy-small">{t('job.logTrimmed', { count: formatCount(keepLines) })}</span>}
-        <a className="cy-row-end" href={addressOf(computeContract.routes.readLog, { params: { job: props.job.id } })} download={`${props.job.id}.log`}>{t('job.raw')}</a>
+        <Checkbox
+          size="xs"
+          label={t('job.follow')}
+          checked={follow}
+          onChange={(event) => setFollow(event.currentTarget.checked)}
+        />
+        {cut && (
+          <span className="cy-quiet cy-small" role="status">
+            {t('job.logCut')}
+          </span>
+        )}
+        {text.dropped > 0 && (
+          <span className="cy-quiet cy-small">{t('job.logTrimmed', { count: formatCount(keepLines) })}</span>
+        )}
+        <a
+          className="cy-row-end"
+          href={addressOf(computeContract.routes.readLog, { params: { job: props.job.id } })}
+          download={`${props.job.id}.log`}
+        >
+          {t('job.raw')}
+        </a>
       </div>
       <pre
         ref={box}
@@ -77,7 +94,8 @@ function useLog(job: Job): { text: LogText; cut: boolean } {
         queries.setQueryData(['compute', 'job', id], event.data.job)
         return
       }
-      if (attempt !== 0 && event.data.attempt !== attempt) pending += `\n${t('job.attemptMark', { attempt: event.data.attempt })}\n`
+      if (attempt !== 0 && event.data.attempt !== attempt)
+        pending += `\n${t('job.attemptMark', { attempt: event.data.attempt })}\n`
       attempt = event.data.attempt
       from = `${event.data.attempt}:${event.data.nextOffset}`
       pending += event.data.text
@@ -86,7 +104,10 @@ function useLog(job: Job): { text: LogText; cut: boolean } {
     const follow = async (): Promise<void> => {
       while (!stop.signal.aborted && !ended) {
         try {
-          const stream = apiOf(computeContract).followLog({ params: { job: id }, query: from === undefined ? {} : { from } }, { signal: stop.signal })
+          const stream = apiOf(computeContract).followLog(
+            { params: { job: id }, query: from === undefined ? {} : { from } },
+            { signal: stop.signal },
+          )
           for await (const event of stream) {
             setCut(false)
             take(event.data)

@@ -17,7 +17,9 @@ export function appendLog(log: LogText, piece: string, keepLines: number): LogTe
   incoming.forEach((text, index) => {
     const whole = index === 0 ? last + text : text
     const overwritten = whole.split('\r').filter((part, at, all) => part !== '' || at === all.length - 1)
-    lines.push(overwritten.at(-1) === '' && overwritten.length > 1 ? (overwritten.at(-2) ?? '') : (overwritten.at(-1) ?? ''))
+    lines.push(
+      overwritten.at(-1) === '' && overwritten.length > 1 ? (overwritten.at(-2) ?? '') : (overwritten.at(-1) ?? ''),
+    )
   })
   const excess = Math.max(0, lines.length - keepLines)
   return { lines: excess === 0 ? lines : lines.slice(excess), dropped: log.dropped + excess }

@@ -20,9 +20,11 @@ export const t = messagesOf({
   'jobs.none': 'No job matches',
   'jobs.clear': 'Clear the filters',
   'jobs.noneYet': 'No job has run here yet',
-  'jobs.noneYetHint': 'Every closed run is reconstructed by a job of its own; notebooks are jobs too. Your own program runs with one command:',
+  'jobs.noneYetHint':
+    'Every closed run is reconstructed by a job of its own; notebooks are jobs too. Your own program runs with one command:',
   'jobs.submitCopy': 'Copy the command',
-  'jobs.noneForRun': 'No job was needed for this run so far. The reconstruction starts when the run is closed and its file is safe.',
+  'jobs.noneForRun':
+    'No job was needed for this run so far. The reconstruction starts when the run is closed and its file is safe.',
   'jobs.next': 'Next job in the list',
   'jobs.previous': 'Previous job in the list',
   'jobs.fresh': '{count, plural, one {# new job} other {# new jobs}} ↑',

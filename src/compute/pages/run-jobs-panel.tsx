@@ -15,7 +15,11 @@ export default function RunJobsPanel(props: RunPanelProps): ReactNode {
   return (
     <Answer to={jobs}>
       {({ items }) =>
-        items.length === 0 ? <p className="cy-quiet">{t('jobs.noneForRun')}</p> : <JobTable experiment={experiment} rows={items} brief />
+        items.length === 0 ? (
+          <p className="cy-quiet">{t('jobs.noneForRun')}</p>
+        ) : (
+          <JobTable experiment={experiment} rows={items} brief />
+        )
       }
     </Answer>
   )

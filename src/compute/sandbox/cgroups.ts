@@ -33,7 +33,10 @@ async function detectVersion2(mounts: string[][], label: string): Promise<Cgroup
   if (top === undefined) return undefined
   const controllers = (await readText(join(top, 'cgroup.controllers'))).trim().split(' ')
   if (!controllers.includes('memory') || !controllers.includes('pids')) return undefined
-  const wanted = ['memory', 'pids', 'cpu'].filter((name) => controllers.includes(name)).map((name) => `+${name}`).join(' ')
+  const wanted = ['memory', 'pids', 'cpu']
+    .filter((name) => controllers.includes(name))
+    .map((name) => `+${name}`)
+    .join(' ')
   const parent = join(top, label)
   try {
     await writeFile(join(top, 'cgroup.subtree_control'), wanted)

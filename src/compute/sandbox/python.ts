@@ -21,7 +21,9 @@ export async function findPython(options: {
   forOthers: boolean
   searchPath: string
 }): Promise<Python> {
-  const folders = [...options.searchPath.split(delimiter), '/usr/bin', '/usr/local/bin', '/opt/python/bin'].filter(Boolean)
+  const folders = [...options.searchPath.split(delimiter), '/usr/bin', '/usr/local/bin', '/opt/python/bin'].filter(
+    Boolean,
+  )
   const names = ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python3.9']
   const refused: string[] = []
   const seen = new Set<string>()
@@ -36,8 +38,12 @@ export async function findPython(options: {
     }
   }
   throw computeErrors.pythonMissing(
-    refused.length === 0 ? 'There is no python3 on this machine.' : `No python3 here can be used: ${refused.join('; ')}.`,
-    { hint: `Install Python ${options.minimum.join('.')} or newer for the whole machine (Debian: apt-get install python3).` },
+    refused.length === 0
+      ? 'There is no python3 on this machine.'
+      : `No python3 here can be used: ${refused.join('; ')}.`,
+    {
+      hint: `Install Python ${options.minimum.join('.')} or newer for the whole machine (Debian: apt-get install python3).`,
+    },
   )
 }
 

@@ -26,13 +26,23 @@ async function openRoom(): Promise<TestRoom & { folder: string }> {
   return { ...room, folder: folder.path }
 }
 
+/** What a probe reports: each test reads its own members. */
+type Seen = Record<string, unknown> & {
+  environment: string[]
+  etc: string[]
+  passwd: string
+  pids: number[]
+  descriptors: string[]
+  groups: number[]
+}
+
 /** Runs Python inside the sandbox and gives what it printed as JSON. */
-async function inside(room: TestRoom, script: string, more = {}): Promise<any> {
+async function inside(room: TestRoom, script: string, more = {}): Promise<Seen> {
   const { id } = await room.submit({ ...commandSpec(['/usr/bin/python3', '-c', `import json\n${script}`]), ...more })
   const job = await room.compute.ended(id)
   const log = await readFile(join(room.compute.folderOf(id, job.attempt), 'log'), 'utf8')
   expect(job.state, log).toBe('done')
-  return JSON.parse(log.trim().split('\n').at(-1)!)
+  return JSON.parse(log.trim().split('\n').at(-1)!) as Seen
 }
 
 describe('inside the sandbox', () => {
@@ -40,7 +50,9 @@ describe('inside the sandbox', () => {
     const room = await openRoom()
     const secret = join(room.folder, 'secret')
     await writeFile(secret, 'top secret', { mode: 0o644 })
-    const seen = await inside(room, `
+    const seen = await inside(
+      room,
+      `
 import os
 def listing(path):
     try: return sorted(os.listdir(path))
@@ -50,29 +62,51 @@ print(json.dumps({
   'secret': os.path.exists(${JSON.stringify(secret)}), 'folder': os.path.exists(${JSON.stringify(room.home)}),
   'shadow': os.path.exists('/etc/shadow'), 'sys': os.path.exists('/sys/kernel'), 'work': os.path.exists('/work'), 'rootHome': listing('/root'),
   'passwd': open('/etc/passwd').read(), 'host': os.uname().nodename, 'environment': sorted(os.environ),
-}))`)
-    expect(seen).toMatchObject({ secret: false, folder: false, shadow: false, sys: false, work: false, home: ['alice'], tmp: [], host: 'cygnet' })
+}))`,
+    )
+    expect(seen).toMatchObject({
+      secret: false,
+      folder: false,
+      shadow: false,
+      sys: false,
+      work: false,
+      home: ['alice'],
+      tmp: [],
+      host: 'cygnet',
+    })
     expect(seen.rootHome).toBe(2)
     expect(seen.etc).not.toContain('ssh')
     expect(seen.passwd.split('\n')).toHaveLength(4)
-    for (const name of seen.environment) expect(name).toMatch(/^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_CTYPE|TMPDIR|PWD|CYGNET_\w+)$/)
+    for (const name of seen.environment)
+      expect(name).toMatch(/^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_CTYPE|TMPDIR|PWD|CYGNET_\w+)$/)
   })
 
   test('no other process, no open descriptor, no capability, no new privileges', async () => {
     const room = await openRoom()
-    const seen = await inside(room, `
+    const seen = await inside(
+      room,
+      `
 import os
 status = dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines() if ':\\t' in line)
 print(json.dumps({
   'pids': sorted(int(name) for name in os.listdir('/proc') if name.isdigit()),
   'descriptors': [os.readlink('/proc/self/fd/' + name) for name in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + name)],
   'cap': status['CapEff'], 'bounding': status['CapBnd'], 'nnp': status['NoNewPrivs'], 'seccomp': status['Seccomp'], 'uid': os.getuid(), 'groups': os.getgroups(),
-}))`)
+}))`,
+    )
     expect(seen.pids.length).toBeLessThanOrEqual(4)
-    for (const target of seen.descriptors) expect(target).toMatch(/^(\/dev\/null|\/proc\/\d+\/fd|.*\/log( \(deleted\))?|\/log)$/)
-    expect(seen).toMatchObject({ cap: '0000000000000000', bounding: '0000000000000000', nnp: '1', seccomp: syscallFilterHex(process.arch) === undefined ? '0' : '2' })
+    for (const target of seen.descriptors)
+      expect(target).toMatch(/^(\/dev\/null|\/proc\/\d+\/fd|.*\/log( \(deleted\))?|\/log)$/)
+    expect(seen).toMatchObject({
+      cap: '0000000000000000',
+      bounding: '0000000000000000',
+      nnp: '1',
+      seccomp: syscallFilterHex(process.arch) === undefined ? '0' : '2',
+    })
     if (isRoot) expect(seen).toMatchObject({ uid: 300_001 })
-    expect(seen.groups.filter((group: number) => group !== 65534 && group !== 300_001 && group !== process.getgid?.())).toEqual([])
+    expect(
+      seen.groups.filter((group: number) => group !== 65534 && group !== 300_001 && group !== process.getgid?.()),
+    ).toEqual([])
   })
 
   test('no network: not the host, not its loopback, not its abstract sockets', async () => {
@@ -84,7 +118,9 @@ print(json.dumps({
     await new Promise<void>((listening) => abstract.listen(`\0${abstractName}`, listening))
     onTestFinished(() => void (server.close(), abstract.close()))
     const { port } = server.address() as { port: number }
-    const seen = await inside(room, `
+    const seen = await inside(
+      room,
+      `
 import socket
 def attempt(family, address):
     with socket.socket(family, socket.SOCK_STREAM) as one:
@@ -93,7 +129,8 @@ def attempt(family, address):
 print(json.dumps({
   'loopback': attempt(socket.AF_INET, ('127.0.0.1', ${port})), 'metadata': attempt(socket.AF_INET, ('169.254.169.254', 80)),
   'abstract': attempt(socket.AF_UNIX, '\\0${abstractName}'), 'interfaces': [name for _, name in socket.if_nameindex()],
-}))`)
+}))`,
+    )
     expect(seen.loopback).toBe(111)
     expect(seen.metadata).not.toBe(0)
     expect(seen.abstract).toBe(111)
@@ -102,7 +139,9 @@ print(json.dumps({
 
   test('what is read-only stays so, and what reaches into the kernel is refused', async () => {
     const room = await openRoom()
-    const seen = await inside(room, `
+    const seen = await inside(
+      room,
+      `
 import os, ctypes, errno
 libc = ctypes.CDLL(None, use_errno=True)
 def write(path):
@@ -117,9 +156,11 @@ print(json.dumps({
   'out': write('/out/x'), 'home': write(os.path.expanduser('~/x')), 'tmp': write('/tmp/x'), 'work': write('/data/demo-work/x'),
   'unshare': libc.unshare(0x10000000), 'mount': libc.mount(b'none', b'/tmp', b'tmpfs', 0, None), 'chroot': libc.chroot(b'/tmp'),
   'ptrace': libc.ptrace(0, 0, 0, 0), 'setuid': libc.setuid(0),
-}))`)
+}))`,
+    )
     expect(seen).toMatchObject({ out: 0, home: 0, tmp: 0, work: 0, unshare: -1, mount: -1, chroot: -1, setuid: -1 })
-    for (const place of ['usr', 'etc', 'passwd', 'root', 'private']) expect(['EROFS', 'EACCES', 'EPERM'], place).toContain(seen[place])
+    for (const place of ['usr', 'etc', 'passwd', 'root', 'private'])
+      expect(['EROFS', 'EACCES', 'EPERM'], place).toContain(seen[place])
     if (syscallFilterHex(process.arch) !== undefined) expect(seen.ptrace).toBe(-1)
   })
 
@@ -129,29 +170,44 @@ print(json.dumps({
     await inside(room, 'print(1)')
     await symlink('/etc/shadow', join(home, 'shadow'))
     await symlink(join(room.home, 'jobs'), join(home, 'jobs'))
-    const seen = await inside(room, `
+    const seen = await inside(
+      room,
+      `
 import os
-print(json.dumps([os.path.exists(os.path.expanduser('~/' + name)) for name in ('shadow', 'jobs')]))`)
+print(json.dumps([os.path.exists(os.path.expanduser('~/' + name)) for name in ('shadow', 'jobs')]))`,
+    )
     expect(seen).toEqual([false, false])
   })
 
   test.runIf(isRoot)('one person cannot read what another left, on the host either', async () => {
     const room = await openRoom()
     await inside(room, 'import os\nopen(os.path.expanduser("~/mine"), "w").write("alice")\nprint(1)')
-    const seen = await inside(room, 'import os\nprint(json.dumps([os.getuid(), os.listdir("/home"), os.path.exists("/home/alice")]))', { ownerId: 'person-b', ownerName: 'bob' })
+    const seen = await inside(
+      room,
+      'import os\nprint(json.dumps([os.getuid(), os.listdir("/home"), os.path.exists("/home/alice")]))',
+      { ownerId: 'person-b', ownerName: 'bob' },
+    )
     expect(seen).toEqual([300_002, ['bob'], false])
     const { mode, uid } = await import('node:fs/promises').then((fs) => fs.stat(join(room.home, 'homes', 'alice')))
     expect([mode & 0o777, uid]).toEqual([0o700, 300_001])
   })
 
-  test('too many processes are refused, not the machine\'s problem', async () => {
+  test("too many processes are refused, not the machine's problem", async () => {
     const room = await openRoom()
     if ((await room.compute.sandboxReport()).limits === 'none') return
     room.compute.registerKind('forks', {
       async prepare() {
         return {
-          argv: ['/usr/bin/python3', '-c', 'import os,time\nn=0\nwhile n < 500:\n  try:\n    if os.fork() == 0: time.sleep(5); os._exit(0)\n  except OSError: break\n  n += 1\nprint(n, flush=True)'],
-          mounts: [], environment: {}, network: 'none', files: [], limits: { processes: 40 },
+          argv: [
+            '/usr/bin/python3',
+            '-c',
+            'import os,time\nn=0\nwhile n < 500:\n  try:\n    if os.fork() == 0: time.sleep(5); os._exit(0)\n  except OSError: break\n  n += 1\nprint(n, flush=True)',
+          ],
+          mounts: [],
+          environment: {},
+          network: 'none',
+          files: [],
+          limits: { processes: 40 },
         }
       },
     })
@@ -166,7 +222,11 @@ print(json.dumps([os.path.exists(os.path.expanduser('~/' + name)) for name in ('
     room.compute.registerKind('secret', {
       async prepare() {
         return {
-          argv: ['sleep', '30'], mounts: [], environment: { TOKEN_FOR_TEST: 'canary-51b2' }, network: 'none', files: [{ name: 'token', content: 'canary-51b2' }],
+          argv: ['sleep', '30'],
+          mounts: [],
+          environment: { TOKEN_FOR_TEST: 'canary-51b2' },
+          network: 'none',
+          files: [{ name: 'token', content: 'canary-51b2' }],
         }
       },
     })
@@ -197,7 +257,10 @@ describe('the gateway network', () => {
     room.compute.registerKind('calls', {
       async prepare() {
         return {
-          argv: ['/usr/bin/python3', '-c', `
+          argv: [
+            '/usr/bin/python3',
+            '-c',
+            `
 import json, os, socket, threading
 def call(data):
     with socket.create_connection(('127.0.0.1', 8410), 10) as one:
@@ -217,8 +280,12 @@ def refused(port):
         one.connect(('127.0.0.1', port))
         return one.recv(1) == b''
 print(json.dumps([call(b'abc').decode(), call(big) == big[::-1], [call(bytes([k]) * 100) == bytes([k]) * 100 for k in range(50)].count(True), refused(8411), os.environ['CYGNET_URL']]))
-raise SystemExit(7)`],
-          mounts: [], environment: {}, network: 'gateway', files: [],
+raise SystemExit(7)`,
+          ],
+          mounts: [],
+          environment: {},
+          network: 'gateway',
+          files: [],
         }
       },
     })
@@ -244,7 +311,8 @@ describe('finding Python', () => {
 
   test('what was refused is said', async () => {
     await expect(findPython({ minimum: [9, 0], forOthers: false, searchPath: '/usr/bin' })).rejects.toMatchObject({
-      code: 'compute.python_missing', message: expect.stringContaining('is older than 9.0'),
+      code: 'compute.python_missing',
+      message: expect.stringContaining('is older than 9.0'),
     })
   })
 })
@@ -259,8 +327,18 @@ describe('mounts and paths', () => {
   })
 
   test('without a sandbox, whole paths are translated and nothing else', () => {
-    const mounts = [{ source: '/h/out', target: '/out', mode: 'rw' as const }, { source: '/h/o2', target: '/out/deep', mode: 'rw' as const }]
-    expect(translatePaths('cat /out/x >/out/y; {"p":"/out"} /outer /a/out --o=/out/deep/z', mounts)).toBe('cat /h/out/x >/h/out/y; {"p":"/h/out"} /outer /a/out --o=/h/o2/z')
-    fc.assert(fc.property(fc.string().filter((text) => !text.includes('/out')), (text) => translatePaths(text, mounts) === text))
+    const mounts = [
+      { source: '/h/out', target: '/out', mode: 'rw' as const },
+      { source: '/h/o2', target: '/out/deep', mode: 'rw' as const },
+    ]
+    expect(translatePaths('cat /out/x >/out/y; {"p":"/out"} /outer /a/out --o=/out/deep/z', mounts)).toBe(
+      'cat /h/out/x >/h/out/y; {"p":"/h/out"} /outer /a/out --o=/h/o2/z',
+    )
+    fc.assert(
+      fc.property(
+        fc.string().filter((text) => !text.includes('/out')),
+        (text) => translatePaths(text, mounts) === text,
+      ),
+    )
   })
 })

@@ -54,7 +54,9 @@ const smallestUid = 300_000
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const [cgroups, foundPython] = await Promise.all([
     detectCgroups(options.label).catch(() => undefined),
-    findPython({ minimum: [3, 9], forOthers: asRoot, searchPath: options.searchPath }).catch((error: Error) => error.message),
+    findPython({ minimum: [3, 9], forOthers: asRoot, searchPath: options.searchPath }).catch(
+      (error: Error) => error.message,
+    ),
   ])
   const python = typeof foundPython === 'string' ? undefined : foundPython
   const base = await sandboxBase(python)
@@ -68,9 +70,14 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     }
   }
   const available = typeof bubblewrap !== 'string'
-  if (!asRoot) notes.push('Cygnet does not run as root: everybody\'s work has the same uid on this machine, kept apart by namespaces only.')
-  if (cgroups === undefined) notes.push('No cgroup can be used: memory is limited by watching it, cpu and process counts are not limited.')
-  if (cgroups !== undefined && cgroups.version === 1) notes.push('cgroup v1: works, but the machine is of an older set-up.')
+  if (!asRoot)
+    notes.push(
+      "Cygnet does not run as root: everybody's work has the same uid on this machine, kept apart by namespaces only.",
+    )
+  if (cgroups === undefined)
+    notes.push('No cgroup can be used: memory is limited by watching it, cpu and process counts are not limited.')
+  if (cgroups !== undefined && cgroups.version === 1)
+    notes.push('cgroup v1: works, but the machine is of an older set-up.')
   const filterHex = syscallFilterHex(process.arch)
   if (filterHex === undefined) notes.push(`No system call filter for ${process.arch}.`)
   const status: SandboxStatus = {
@@ -90,7 +97,14 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     prepare({ launch, mounts, environment, person }) {
       if (typeof bubblewrap === 'string') return withoutSandbox(launch, mounts, environment)
       const uid = asRoot ? checkedUid(person.uid) : ownUid
-      const { descriptors } = sandboxOptions({ base, launch, mounts, environment, person: { ...person, uid }, filterHex })
+      const { descriptors } = sandboxOptions({
+        base,
+        launch,
+        mounts,
+        environment,
+        person: { ...person, uid },
+        filterHex,
+      })
       const inner = sandboxCommand(bubblewrap.path, launch.argv)
       return {
         command: asRoot ? [...setpriv(uid, person.groups), ...inner] : inner,
@@ -118,8 +132,12 @@ function withoutSandbox(launch: Launch, mounts: Mount[], environment: Record<str
 
 function setpriv(uid: number, groups: readonly number[]): string[] {
   return [
-    '/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${uid}`,
-    groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`, '--inh-caps=-all', '--',
+    '/usr/bin/setpriv',
+    `--reuid=${uid}`,
+    `--regid=${uid}`,
+    groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`,
+    '--inh-caps=-all',
+    '--',
   ]
 }
 
@@ -139,8 +157,17 @@ async function sandboxBase(python: Python | undefined): Promise<SandboxBase> {
     else if (facts?.isDirectory()) system.push({ source: path, target: path, mode: 'ro' })
   }
   for (const path of [
-    '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/alternatives', '/etc/localtime', '/etc/mime.types',
-    '/etc/ssl/certs', '/etc/ssl/openssl.cnf', '/etc/pki/tls/certs', '/etc/pki/ca-trust/extracted', '/etc/fonts',
+    '/etc/ld.so.cache',
+    '/etc/ld.so.conf',
+    '/etc/ld.so.conf.d',
+    '/etc/alternatives',
+    '/etc/localtime',
+    '/etc/mime.types',
+    '/etc/ssl/certs',
+    '/etc/ssl/openssl.cnf',
+    '/etc/pki/tls/certs',
+    '/etc/pki/ca-trust/extracted',
+    '/etc/fonts',
   ]) {
     if (existsSync(path)) system.push({ source: await realpath(path), target: path, mode: 'ro' })
   }
@@ -161,11 +188,35 @@ async function tryOut(bubblewrap: Bubblewrap, base: SandboxBase): Promise<string
     const binds = base.system.flatMap((mount) => ['--ro-bind', mount.source, mount.target])
     const links = base.links.flatMap((link) => ['--symlink', link.target, link.path])
     const command = [
-      ...(asRoot ? setpriv(smallestUid, []) : []), bubblewrap.path, '--unshare-all', '--unshare-user', '--disable-userns',
-      '--die-with-parent', '--new-session', '--cap-drop', 'ALL', ...binds, ...links, '--proc', '/proc', '--dev', '/dev',
-      '--size', '1048576', '--tmpfs', '/tmp', '--', '/bin/sh', '-c', 'echo inside',
+      ...(asRoot ? setpriv(smallestUid, []) : []),
+      bubblewrap.path,
+      '--unshare-all',
+      '--unshare-user',
+      '--disable-userns',
+      '--die-with-parent',
+      '--new-session',
+      '--cap-drop',
+      'ALL',
+      ...binds,
+      ...links,
+      '--proc',
+      '/proc',
+      '--dev',
+      '/dev',
+      '--size',
+      '1048576',
+      '--tmpfs',
+      '/tmp',
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo inside',
     ]
-    const { stdout, stderr } = await runCommand(command, { timeoutMs: 10_000, cwd: '/', env: { PATH: '/usr/bin:/bin' } })
+    const { stdout, stderr } = await runCommand(command, {
+      timeoutMs: 10_000,
+      cwd: '/',
+      env: { PATH: '/usr/bin:/bin' },
+    })
     if (stdout.trim() === 'inside') return undefined
     return `bubblewrap does not work on this machine: ${stderr.trim().split('\n').at(-1) ?? 'no message'}`
   } catch (error) {
@@ -178,7 +229,9 @@ async function pipOf(python: Python | undefined, searchPath: string): Promise<st
   const candidates = [python?.path, ...searchPath.split(':').map((folder) => join(folder, 'python3'))]
   for (const path of candidates) {
     if (path === undefined || !existsSync(path)) continue
-    const { code } = await runCommand([path, '-m', 'pip', '--version'], { timeoutMs: 20_000 }).catch(() => ({ code: 1 }))
+    const { code } = await runCommand([path, '-m', 'pip', '--version'], { timeoutMs: 20_000 }).catch(() => ({
+      code: 1,
+    }))
     if (code === 0) return [path, '-m', 'pip']
   }
   return undefined

@@ -60,7 +60,7 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   await journal.forgetUpload(file.name)
   // A file that grew meanwhile is met by the next scan: it is then neither closed nor safe any more.
   if (sameStamp(file.stamp, sent.stamp)) file.phase = 'safe'
-  reporter.succeeded(file)
+  await reporter.succeeded(platform, file)
   const tookMs = Math.round(performance.now() - startedMs)
   reporter.say({
     event: 'safe',

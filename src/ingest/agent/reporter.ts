@@ -70,11 +70,14 @@ export class Reporter {
     file.trouble = fault
   }
 
-  succeeded(file: WatchedFile): void {
+  /** The page is told that trouble is over before anybody is told that the file is safe. */
+  async succeeded(platform: Platform, file: WatchedFile): Promise<void> {
     this.#lineWorks()
     file.failures = 0
     if (file.trouble !== undefined) this.say({ event: 'recovered', file: file.name, run: file.run })
     file.trouble = undefined
+    if (file.told.trouble === undefined) return
+    await this.#tellOf(platform, file).catch((error: unknown) => this.#options.log.debug({ error }, 'not told'))
   }
 
   #lineWorks(): void {
@@ -190,6 +193,8 @@ export class Reporter {
       await this.#tellRun(platform, file)
     } catch (error) {
       // The platform does not want this run (unknown setup, closed series): that concerns this run only.
+      // A sidecar may be known before its run is; it is told with the next round.
+      if (error instanceof Fault && error.code === 'logbook.no_such_run' && file.role === 'sidecar') return
       if (!(error instanceof Fault) || error.status >= 500 || [401, 403, 408, 429].includes(error.status)) throw error
       if (file.told.refused !== error.detail) this.#sayTrouble(error, file)
       file.told.refused = error.detail

@@ -48,6 +48,23 @@ export function watchFolder(options: FolderOptions) {
   const trackers = new Map<string, FileTracker>()
 
   async function scan(): Promise<WatchedFile[]> {
+    let round = await lookAtAll()
+    // A sidecar written just before the end of its run came too late for this round's list: look once more, so that it
+    // is known before its run file may be taken.
+    if (round.ended.some((file) => file.role === 'raw')) {
+      const again = await lookAtAll()
+      round = { ended: [...round.ended, ...again.ended], present: again.present }
+    }
+    for (const file of round.ended) file.phase = 'closed'
+    for (const name of files.keys()) {
+      if (round.present.has(name)) continue
+      files.delete(name)
+      trackers.delete(name)
+    }
+    return [...files.values()]
+  }
+
+  async function lookAtAll(): Promise<{ present: Set<string>; ended: WatchedFile[] }> {
     const names = await readdir(directory).catch((cause: Error) => {
       throw ingestFaults.noFolder(`The DAQ folder ${directory} cannot be read (${cause.message}).`, {
         cause,
@@ -55,6 +72,7 @@ export function watchFolder(options: FolderOptions) {
       })
     })
     const present = new Set<string>()
+    const ended: WatchedFile[] = []
     for (const name of names) {
       const matched = format.matchFileName(name)
       if (matched === undefined) continue
@@ -65,14 +83,9 @@ export function watchFolder(options: FolderOptions) {
       const stamp = { sizeBytes: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
       const file = files.get(name) ?? (await meet(name, path, matched, stamp))
       files.set(name, file)
-      await look(file, stamp)
+      if (await hasEnded(file, stamp)) ended.push(file)
     }
-    for (const name of files.keys()) {
-      if (present.has(name)) continue
-      files.delete(name)
-      trackers.delete(name)
-    }
-    return [...files.values()]
+    return { present, ended }
   }
 
   async function meet(
@@ -102,9 +115,9 @@ export function watchFolder(options: FolderOptions) {
     }
   }
 
-  async function look(file: WatchedFile, stamp: Stamp): Promise<void> {
+  async function hasEnded(file: WatchedFile, stamp: Stamp): Promise<boolean> {
     const same = sameStamp(stamp, file.stamp)
-    if (file.phase !== 'growing' && same) return
+    if (file.phase !== 'growing' && same) return false
     if (!same) {
       if (file.phase !== 'growing') reopen(file)
       file.stamp = stamp
@@ -113,7 +126,7 @@ export function watchFolder(options: FolderOptions) {
     const idle = Date.now() - file.lastChangeMs >= idleMs
     if (!same || file.growing === undefined || idle) await follow(file)
     const ended = file.growing?.endOfRunSeen === true && file.growing.wholeBytes === file.stamp.sizeBytes
-    if (ended || (idle && !(await isOpenForWriting(file.path)))) file.phase = 'closed'
+    return ended || (idle && !(await isOpenForWriting(file.path)))
   }
 
   /** A file that was closed or safe and changes again is read anew; the store and the logbook keep what they have. */

@@ -98,8 +98,8 @@ function RecordingRow(props: { experiment: string; row: Recording }): ReactNode 
         </div>
         <div className="cy-quiet cy-small">
           {row.run !== null && <Link href={runAddress(props.experiment, row.run)}>{row.run}</Link>}
-          {row.sinceMs !== null && <> · {t('home.since')} <Age atMs={row.sinceMs} /></>}
-          {' · '}
+          {on && row.sinceMs !== null && <> · {t('home.since')} <Age atMs={row.sinceMs} /></>}
+          {row.run !== null && ' · '}
           {row.lastSeenMs === null ? t('home.neverSeen') : <>{t('home.seen')} <Age atMs={row.lastSeenMs} /></>}
         </div>
       </div>

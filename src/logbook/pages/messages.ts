@@ -16,6 +16,7 @@ export const t = messagesOf({
   'home.todayRuns': 'runs',
   'home.todayImages': 'images',
   'home.todaySize': 'recorded',
+  'home.lessThanOne': '< 1 %',
   'home.todayLive': 'of the time recording',
   'home.faults': 'Needs a person',
   'home.noFaults': 'Nothing needs a person.',

@@ -31,7 +31,7 @@ export function Today(props: { experiment: string }): ReactNode {
               <Figure value={<Count of={sum.runs} />} label={t('home.todayRuns')} />
               <Figure value={<Count of={sum.images} />} label={t('home.todayImages')} />
               <Figure value={formatBytes(sum.sizeBytes)} label={t('home.todaySize')} />
-              <Figure value={`${Math.round(sum.liveShare * 100)} %`} label={t('home.todayLive')} />
+              <Figure value={sum.liveShare > 0 && sum.liveShare < 0.01 ? t('home.lessThanOne') : `${Math.round(sum.liveShare * 100)} %`} label={t('home.todayLive')} />
             </div>
             <Strip experiment={experiment} runs={items} fromMs={fromMs} toMs={toMs} />
           </>

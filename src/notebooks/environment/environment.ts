@@ -32,7 +32,10 @@ export interface PythonEnvironment {
   ensure(progress?: (step: string) => void): Promise<ReadyEnvironment>
 }
 
-const completeMark = z.object({ python: z.string(), packages: z.array(z.object({ name: z.string(), version: z.string() })) })
+const completeMark = z.object({
+  python: z.string(),
+  packages: z.array(z.object({ name: z.string(), version: z.string() })),
+})
 /** The oldest Python that the pins have wheels for. */
 const oldestPython: [number, number] = [3, 11]
 
@@ -49,12 +52,27 @@ export async function openEnvironment(options: {
   let base: Python | undefined
   let ready: ReadyEnvironment | undefined
   let building: Promise<ReadyEnvironment> | undefined
-  const status: EnvironmentStatus = { name: 'notebook', hash: '', state: 'absent', reason: null, step: null, python: null, packages: [] }
+  const status: EnvironmentStatus = {
+    name: 'notebook',
+    hash: '',
+    state: 'absent',
+    reason: null,
+    step: null,
+    python: null,
+    packages: [],
+  }
 
   async function locate(): Promise<Python> {
-    base ??= await findPython({ minimum: oldestPython, forOthers: process.getuid?.() === 0, searchPath: options.searchPath })
+    base ??= await findPython({
+      minimum: oldestPython,
+      forOthers: process.getuid?.() === 0,
+      searchPath: options.searchPath,
+    })
     const minor = base.version.split('.').slice(0, 2).join('.')
-    const hash = createHash('sha256').update(requirements).update(`${minor} ${base.basePrefix} ${process.arch}`).digest('hex')
+    const hash = createHash('sha256')
+      .update(requirements)
+      .update(`${minor} ${base.basePrefix} ${process.arch}`)
+      .digest('hex')
     status.hash = hash.slice(0, 16)
     return base
   }
@@ -64,7 +82,13 @@ export async function openEnvironment(options: {
     const complete = await readJsonFile(join(folder, 'complete.json'), completeMark)
     if (complete === undefined) return false
     ready = { folder, python: join(folder, 'bin', 'python3'), hash: status.hash }
-    Object.assign(status, { state: 'ready', reason: null, step: null, python: complete.python, packages: complete.packages })
+    Object.assign(status, {
+      state: 'ready',
+      reason: null,
+      step: null,
+      python: complete.python,
+      packages: complete.packages,
+    })
     return true
   }
 
@@ -82,9 +106,12 @@ export async function openEnvironment(options: {
       if (process.getuid?.() === 0) {
         const closed = await closedFolder(top)
         if (closed !== undefined) {
-          throw notebookErrors.environmentFailed(`Other users cannot enter ${closed}, so no sandbox could use an environment in ${top}.`, {
-            hint: 'Choose another cache folder with CYGNET_CACHE, such as /var/cache/cygnet.',
-          })
+          throw notebookErrors.environmentFailed(
+            `Other users cannot enter ${closed}, so no sandbox could use an environment in ${top}.`,
+            {
+              hint: 'Choose another cache folder with CYGNET_CACHE, such as /var/cache/cygnet.',
+            },
+          )
         }
       }
       told('waiting for another installation that makes the environment')
@@ -110,18 +137,39 @@ export async function openEnvironment(options: {
     try {
       await chmod(work, 0o755)
       told('preparing Python')
-      await checked([python.path, '-m', 'venv', '--without-pip', '--symlinks', work], 'the virtual environment could not be made')
+      await checked(
+        [python.path, '-m', 'venv', '--without-pip', '--symlinks', work],
+        'the virtual environment could not be made',
+      )
       const pip = await findPip(python, work, options.searchPath)
-      await install([...pip, 'install', '--no-compile', '--no-input', '--only-binary=:all:', '--require-hashes', '-r', requirementsPath], told)
+      await install(
+        [
+          ...pip,
+          'install',
+          '--no-compile',
+          '--no-input',
+          '--only-binary=:all:',
+          '--require-hashes',
+          '-r',
+          requirementsPath,
+        ],
+        told,
+      )
       told('compiling')
       const inner = join(work, 'bin', 'python3')
-      await checked([inner, '-m', 'compileall', '-q', '-j', '0', '-s', work, '-p', folder, join(work, 'lib')], 'the packages could not be compiled').catch(
+      await checked(
+        [inner, '-m', 'compileall', '-q', '-j', '0', '-s', work, '-p', folder, join(work, 'lib')],
+        'the packages could not be compiled',
+      ).catch(
         // Some packages carry files for other Pythons: not being compiled does not make them unusable.
         () => undefined,
       )
       await pointTo(work, folder)
-      const listing = 'import json; from importlib.metadata import distributions; print(json.dumps(sorted(({"name": d.metadata["Name"], "version": d.version} for d in distributions()), key=lambda p: p["name"].lower())))'
-      const packages = JSON.parse(await checked([inner, '-I', '-c', listing], 'the environment does not start')) as unknown
+      const listing =
+        'import json; from importlib.metadata import distributions; print(json.dumps(sorted(({"name": d.metadata["Name"], "version": d.version} for d in distributions()), key=lambda p: p["name"].lower())))'
+      const packages = JSON.parse(
+        await checked([inner, '-I', '-c', listing], 'the environment does not start'),
+      ) as unknown
       await writeFile(join(work, 'complete.json'), JSON.stringify({ python: python.version, packages }))
       await checked(['chmod', '-R', 'u+rwX,go=rX', work], 'the rights of the environment could not be set')
       await rm(folder, { recursive: true, force: true })
@@ -136,8 +184,13 @@ export async function openEnvironment(options: {
     status: () => ({ ...status }),
     ready() {
       if (ready !== undefined) return ready
-      if (status.state === 'failed') throw notebookErrors.environmentFailed(status.reason ?? 'It could not be made.', { hint: 'See `cygnet doctor`.' })
-      throw notebookErrors.environmentNotReady(`It is being made: ${status.step ?? 'soon'}.`, { hint: 'The first time takes a minute.' })
+      if (status.state === 'failed')
+        throw notebookErrors.environmentFailed(status.reason ?? 'It could not be made.', {
+          hint: 'See `cygnet doctor`.',
+        })
+      throw notebookErrors.environmentNotReady(`It is being made: ${status.step ?? 'soon'}.`, {
+        hint: 'The first time takes a minute.',
+      })
     },
     async ensure(progress = () => undefined) {
       if (ready !== undefined) return ready
@@ -163,7 +216,13 @@ async function lockFor(path: string) {
 /** A pip that can install into another environment: any Python's, else the one ensurepip puts into the environment. */
 async function findPip(python: Python, environment: string, searchPath: string): Promise<string[]> {
   const inner = join(environment, 'bin', 'python3')
-  const candidates = [python.path, ...searchPath.split(delimiter).filter(Boolean).map((folder) => join(folder, 'python3'))]
+  const candidates = [
+    python.path,
+    ...searchPath
+      .split(delimiter)
+      .filter(Boolean)
+      .map((folder) => join(folder, 'python3')),
+  ]
   for (const path of candidates) {
     const command = [path, '-m', 'pip', '--python', inner]
     if ((await stat(path).catch(() => undefined)) === undefined) continue
@@ -172,9 +231,12 @@ async function findPip(python: Python, environment: string, searchPath: string):
   }
   const { code, stderr } = await runCommand([inner, '-m', 'ensurepip'], { timeoutMs: 120_000 })
   if (code === 0) return [inner, '-m', 'pip']
-  throw notebookErrors.environmentFailed(`There is no pip 22.3 or newer on this machine (${stderr.trim().split('\n').at(-1) ?? ''}).`, {
-    hint: 'Install it (Debian: apt-get install python3-pip).',
-  })
+  throw notebookErrors.environmentFailed(
+    `There is no pip 22.3 or newer on this machine (${stderr.trim().split('\n').at(-1) ?? ''}).`,
+    {
+      hint: 'Install it (Debian: apt-get install python3-pip).',
+    },
+  )
 }
 
 async function install(command: string[], told: (step: string) => void): Promise<void> {
@@ -194,7 +256,15 @@ async function install(command: string[], told: (step: string) => void): Promise
     else if (line.startsWith('Installing collected packages')) told(`installing ${packages} packages`)
   }
   if ((await ended) === 0) return
-  const message = errors.join('').trim().split('\n').filter((line) => line.startsWith('ERROR')).at(0) ?? errors.join('').trim().split('\n').at(-1) ?? ''
+  const message =
+    errors
+      .join('')
+      .trim()
+      .split('\n')
+      .filter((line) => line.startsWith('ERROR'))
+      .at(0) ??
+    errors.join('').trim().split('\n').at(-1) ??
+    ''
   throw notebookErrors.environmentFailed(`The packages could not be installed: ${message}`, {
     hint: 'The first start needs a package index (PyPI or a mirror that pip is configured for).',
   })
@@ -204,7 +274,9 @@ async function install(command: string[], told: (step: string) => void): Promise
 async function pointTo(work: string, folder: string): Promise<void> {
   const files = [
     ...(await readdir(join(work, 'bin'))).map((name) => join(work, 'bin', name)),
-    ...(await readdir(join(work, 'share', 'jupyter', 'kernels')).catch(() => [])).map((name) => join(work, 'share', 'jupyter', 'kernels', name, 'kernel.json')),
+    ...(await readdir(join(work, 'share', 'jupyter', 'kernels')).catch(() => [])).map((name) =>
+      join(work, 'share', 'jupyter', 'kernels', name, 'kernel.json'),
+    ),
     join(work, 'pyvenv.cfg'),
   ]
   for (const file of files) {
@@ -220,7 +292,8 @@ async function removeOldBuilds(top: string): Promise<void> {
   for (const name of await readdir(top)) {
     if (!name.startsWith('building-')) continue
     const facts = await stat(join(top, name)).catch(() => undefined)
-    if (facts !== undefined && Date.now() - facts.ctimeMs > 3_600_000) await rm(join(top, name), { recursive: true, force: true })
+    if (facts !== undefined && Date.now() - facts.ctimeMs > 3_600_000)
+      await rm(join(top, name), { recursive: true, force: true })
   }
 }
 

@@ -2,7 +2,8 @@ import type { AnyKysely, Migration } from '../../foundation/database.ts'
 
 export const sessions: Migration = {
   async up(database: AnyKysely) {
-    await database.schema.createTable('notebook_session')
+    await database.schema
+      .createTable('notebook_session')
       .addColumn('id', 'text', (column) => column.primaryKey())
       .addColumn('job_id', 'text', (column) => column.notNull().unique())
       .addColumn('owner_id', 'text', (column) => column.notNull())
@@ -15,7 +16,16 @@ export const sessions: Migration = {
       .addColumn('open_path', 'text')
       .addColumn('created_ms', 'bigint', (column) => column.notNull())
       .execute()
-    await database.schema.createIndex('notebook_session_living').unique().on('notebook_session').columns(['owner_id', 'experiment', 'living']).execute()
-    await database.schema.createIndex('notebook_session_list').on('notebook_session').columns(['owner_id', 'created_ms']).execute()
+    await database.schema
+      .createIndex('notebook_session_living')
+      .unique()
+      .on('notebook_session')
+      .columns(['owner_id', 'experiment', 'living'])
+      .execute()
+    await database.schema
+      .createIndex('notebook_session_list')
+      .on('notebook_session')
+      .columns(['owner_id', 'created_ms'])
+      .execute()
   },
 }

@@ -21,8 +21,18 @@ export default function HomeSessions(props: { experiment: string }): ReactNode {
             {living.map((session) => (
               <div key={session.id} className="cy-row">
                 <SessionMark session={session} />
-                <span className="cy-quiet"><Age atMs={session.sinceMs} /></span>
-                <Button component="a" className="cy-row-end" size="compact-sm" variant="default" target="_blank" rel="noopener" href={`/e/${experiment}/sessions/open?session=${session.id}`}>
+                <span className="cy-quiet">
+                  <Age atMs={session.sinceMs} />
+                </span>
+                <Button
+                  component="a"
+                  className="cy-row-end"
+                  size="compact-sm"
+                  variant="default"
+                  target="_blank"
+                  rel="noopener"
+                  href={`/e/${experiment}/sessions/open?session=${session.id}`}
+                >
                   {t('sessions.open')}
                 </Button>
               </div>
@@ -30,7 +40,14 @@ export default function HomeSessions(props: { experiment: string }): ReactNode {
             {living.length === 0 && <p className="cy-quiet">{t('sessions.none')}</p>}
             {living.length === 0 && may('sessions.start', experiment) && (
               <div>
-                <Button component="a" size="compact-sm" variant="default" target="_blank" rel="noopener" href={`/e/${experiment}/sessions/open`}>
+                <Button
+                  component="a"
+                  size="compact-sm"
+                  variant="default"
+                  target="_blank"
+                  rel="noopener"
+                  href={`/e/${experiment}/sessions/open`}
+                >
                   {t('sessions.start')}
                 </Button>
               </div>

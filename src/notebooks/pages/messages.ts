@@ -16,7 +16,8 @@ export const t = messagesOf({
   'sessions.log': 'Log',
   'sessions.files': 'Opens with',
   'sessions.none': 'No notebook is running',
-  'sessions.noneHint': 'A notebook runs on this platform beside the data: JupyterLab with numpy, the images and clusters of every run by name, and your home folder. It keeps running when you close the browser.',
+  'sessions.noneHint':
+    'A notebook runs on this platform beside the data: JupyterLab with numpy, the images and clusters of every run by name, and your home folder. It keeps running when you close the browser.',
   'sessions.mine': 'mine',
   'sessions.all': 'everybody’s',
   'sessions.whose': 'Whose',
@@ -38,7 +39,8 @@ export const t = messagesOf({
   'open.stepNow': 'now',
   'open.stepNext': 'then',
   'open.for': 'for {time}',
-  'open.first': 'The very first start on a machine makes the software environment, which takes some minutes; later ones take a second.',
+  'open.first':
+    'The very first start on a machine makes the software environment, which takes some minutes; later ones take a second.',
   'open.failed': 'The notebook did not start',
   'open.again': 'Start again',
   'open.log': 'What its server printed',

@@ -7,7 +7,17 @@ import { useMutation } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
-import { Panel, Problem, StateMark, apiOf, formatDuration, useAnswer, useNow, useQueryState, useTitle } from '../../foundation/browser.tsx'
+import {
+  Panel,
+  Problem,
+  StateMark,
+  apiOf,
+  formatDuration,
+  useAnswer,
+  useNow,
+  useQueryState,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps, Tone } from '../../foundation/browser.tsx'
 import { notebooksContract } from '../contract.ts'
 import type { Session } from '../contract.ts'
@@ -36,21 +46,40 @@ export default function OpenPage(props: PageProps): ReactNode {
       <h1 className="cy-visually-hidden">{t('open.title')}</h1>
       <Panel title={run === '' ? t('open.title') : `${t('open.title')} ${t('open.forRun', { run })}`}>
         {start.error !== null && <Problem error={start.error} title={t('open.failed')} onRetry={() => mutate()} />}
-        {start.error === null && <Progress experiment={experiment} id={id} openPath={start.data?.openPath ?? null} onAgain={() => mutate()} />}
+        {start.error === null && (
+          <Progress experiment={experiment} id={id} openPath={start.data?.openPath ?? null} onAgain={() => mutate()} />
+        )}
       </Panel>
     </div>
   )
 }
 
-function Progress(props: { experiment: string; id: string | undefined; openPath: string | null; onAgain: () => void }): ReactNode {
+function Progress(props: {
+  experiment: string
+  id: string | undefined
+  openPath: string | null
+  onAgain: () => void
+}): ReactNode {
   const { id } = props
-  const session = useAnswer(['notebooks', 'session', id], (signal) => apiOf(notebooksContract).showSession({ params: { session: id ?? '' } }, { signal }), {
-    enabled: id !== undefined,
-    everyMs: 700,
-  })
-  const environment = useAnswer(['notebooks', 'environment'], (signal) => apiOf(notebooksContract).showEnvironment({}, { signal }), { everyMs: 2000 })
+  const session = useAnswer(
+    ['notebooks', 'session', id],
+    (signal) => apiOf(notebooksContract).showSession({ params: { session: id ?? '' } }, { signal }),
+    {
+      enabled: id !== undefined,
+      everyMs: 700,
+    },
+  )
+  const environment = useAnswer(
+    ['notebooks', 'environment'],
+    (signal) => apiOf(notebooksContract).showEnvironment({}, { signal }),
+    { everyMs: 2000 },
+  )
   const ticket = useMutation({
-    mutationFn: () => apiOf(notebooksContract).createTicket({ params: { session: id ?? '' }, ...(props.openPath === null ? {} : { body: { openPath: props.openPath } }) }),
+    mutationFn: () =>
+      apiOf(notebooksContract).createTicket({
+        params: { session: id ?? '' },
+        ...(props.openPath === null ? {} : { body: { openPath: props.openPath } }),
+      }),
     onSuccess: ({ url }) => window.location.replace(url),
   })
   const running = session.data?.state === 'running'
@@ -61,24 +90,44 @@ function Progress(props: { experiment: string; id: string | undefined; openPath:
 
   const state = session.data?.state
   const softwareReady = environment.data?.state === 'ready' || running
-  if (state === 'failed' || state === 'stopped' || state === 'stopping') return <Failed session={session.data} experiment={props.experiment} onAgain={props.onAgain} />
+  if (state === 'failed' || state === 'stopped' || state === 'stopping')
+    return <Failed session={session.data} experiment={props.experiment} onAgain={props.onAgain} />
   return (
     <div className="cy-stack">
       <ol className="cy-steps">
-        <Step name={t('open.software')} done={softwareReady} now={!softwareReady} detail={softwareReady ? null : (environment.data?.step ?? environment.data?.reason ?? null)} />
-        <Step name={t('open.place')} done={state === 'starting' || running} now={state === 'waiting' || state === undefined} detail={state === 'waiting' ? (session.data?.reason ?? null) : null} />
-        <Step name={t('open.lab')} done={running} now={state === 'starting'} detail={state === 'starting' ? (session.data?.reason ?? null) : null} />
+        <Step
+          name={t('open.software')}
+          done={softwareReady}
+          now={!softwareReady}
+          detail={softwareReady ? null : (environment.data?.step ?? environment.data?.reason ?? null)}
+        />
+        <Step
+          name={t('open.place')}
+          done={state === 'starting' || running}
+          now={state === 'waiting' || state === undefined}
+          detail={state === 'waiting' ? (session.data?.reason ?? null) : null}
+        />
+        <Step
+          name={t('open.lab')}
+          done={running}
+          now={state === 'starting'}
+          detail={state === 'starting' ? (session.data?.reason ?? null) : null}
+        />
         <Step name={t('open.go')} done={ticket.isSuccess} now={running && !ticket.isSuccess} detail={null} />
       </ol>
       {session.error !== null && <Problem error={session.error} />}
       {ticket.error !== null && <Problem error={ticket.error} onRetry={() => mutate()} />}
       {ticket.isSuccess ? (
         <div className="cy-row">
-          <Button size="compact-sm" onClick={() => mutate()}>{t('sessions.open')}</Button>
+          <Button size="compact-sm" onClick={() => mutate()}>
+            {t('sessions.open')}
+          </Button>
           <span className="cy-quiet">{t('open.opened')}</span>
         </div>
       ) : (
-        <p className="cy-quiet cy-small">{environment.data !== undefined && environment.data.state !== 'ready' ? t('open.first') : t('open.close')}</p>
+        <p className="cy-quiet cy-small">
+          {environment.data !== undefined && environment.data.state !== 'ready' ? t('open.first') : t('open.close')}
+        </p>
       )}
     </div>
   )
@@ -100,7 +149,9 @@ function Step(props: { name: string; done: boolean; now: boolean; detail: string
 function Since(): ReactNode {
   const nowMs = useNow()
   const [sinceMs] = useState(() => Date.now())
-  return <span className="cy-quiet cy-small cy-number"> {t('open.for', { time: formatDuration(nowMs - sinceMs) })}</span>
+  return (
+    <span className="cy-quiet cy-small cy-number"> {t('open.for', { time: formatDuration(nowMs - sinceMs) })}</span>
+  )
 }
 
 function Failed(props: { session: Session | undefined; experiment: string; onAgain: () => void }): ReactNode {
@@ -109,8 +160,12 @@ function Failed(props: { session: Session | undefined; experiment: string; onAga
       <strong>{t('open.failed')}</strong>
       {props.session?.reason !== null && <p>{props.session?.reason}</p>}
       <div className="cy-row">
-        <Button size="compact-sm" variant="default" onClick={props.onAgain}>{t('open.again')}</Button>
-        {props.session !== undefined && <Link href={`/e/${props.experiment}/jobs/${props.session.jobId}`}>{t('open.log')}</Link>}
+        <Button size="compact-sm" variant="default" onClick={props.onAgain}>
+          {t('open.again')}
+        </Button>
+        {props.session !== undefined && (
+          <Link href={`/e/${props.experiment}/jobs/${props.session.jobId}`}>{t('open.log')}</Link>
+        )}
       </div>
     </div>
   )

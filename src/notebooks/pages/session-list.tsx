@@ -11,13 +11,21 @@ import type { Session } from '../contract.ts'
 import { t } from './messages.ts'
 
 const tones: Record<Session['state'], Tone> = {
-  waiting: 'quiet', starting: 'info', running: 'info', stopping: 'quiet', stopped: 'stale', failed: 'alarm',
+  waiting: 'quiet',
+  starting: 'info',
+  running: 'info',
+  stopping: 'quiet',
+  stopped: 'stale',
+  failed: 'alarm',
 }
 export const livingStates = new Set<Session['state']>(['waiting', 'starting', 'running'])
 
 export function SessionMark(props: { session: Pick<Session, 'state' | 'reason'> }): ReactNode {
   return (
-    <StateMark tone={tones[props.session.state]} {...(props.session.reason === null ? {} : { title: props.session.reason })}>
+    <StateMark
+      tone={tones[props.session.state]}
+      {...(props.session.reason === null ? {} : { title: props.session.reason })}
+    >
       {t(`state.${props.session.state}`)}
     </StateMark>
   )
@@ -35,7 +43,9 @@ export function SessionTable(props: { rows: Session[]; owners: boolean }): React
             <th scope="col">{t('sessions.since')}</th>
             <th scope="col">{t('sessions.files')}</th>
             <th scope="col">{t('sessions.why')}</th>
-            <th scope="col"><span className="cy-visually-hidden">{t('sessions.open')}</span></th>
+            <th scope="col">
+              <span className="cy-visually-hidden">{t('sessions.open')}</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -43,11 +53,19 @@ export function SessionTable(props: { rows: Session[]; owners: boolean }): React
             <tr key={session.id}>
               <td className="cy-mono">{session.id.slice(-8)}</td>
               {props.owners && <td>{session.ownerName}</td>}
-              <td><SessionMark session={session} /></td>
-              <td><Age atMs={session.sinceMs} /></td>
+              <td>
+                <SessionMark session={session} />
+              </td>
+              <td>
+                <Age atMs={session.sinceMs} />
+              </td>
               <td className="cy-mono">{session.openPath}</td>
-              <td className="cy-text cy-quiet" title={session.reason ?? ''}>{session.reason}</td>
-              <td className="cy-right"><Buttons session={session} /></td>
+              <td className="cy-text cy-quiet" title={session.reason ?? ''}>
+                {session.reason}
+              </td>
+              <td className="cy-right">
+                <Buttons session={session} />
+              </td>
             </tr>
           ))}
         </tbody>
@@ -72,18 +90,30 @@ function Buttons(props: { session: Session }): ReactNode {
     <span className="cy-row cy-row-tail">
       {stop.error !== null && <Problem error={stop.error} />}
       {living && mine && (
-        <Button component="a" size="compact-sm" target="_blank" rel="noopener" href={`/e/${session.experiment}/sessions/open?session=${session.id}`}>
+        <Button
+          component="a"
+          size="compact-sm"
+          target="_blank"
+          rel="noopener"
+          href={`/e/${session.experiment}/sessions/open?session=${session.id}`}
+        >
           {t('sessions.open')}
         </Button>
       )}
       <Link href={`/e/${session.experiment}/jobs/${session.jobId}`}>{t('sessions.log')}</Link>
       {living && (mine || may('sessions.stop', session.experiment)) && !asked && (
-        <Button size="compact-sm" variant="default" onClick={() => setAsked(true)}>{t('sessions.stop')}</Button>
+        <Button size="compact-sm" variant="default" onClick={() => setAsked(true)}>
+          {t('sessions.stop')}
+        </Button>
       )}
       {living && asked && (
         <>
-          <Button size="compact-sm" color="red" loading={stop.isPending} onClick={() => stop.mutate()}>{t('sessions.stopSure')}</Button>
-          <Button size="compact-sm" variant="subtle" onClick={() => setAsked(false)}>{t('sessions.keep')}</Button>
+          <Button size="compact-sm" color="red" loading={stop.isPending} onClick={() => stop.mutate()}>
+            {t('sessions.stopSure')}
+          </Button>
+          <Button size="compact-sm" variant="subtle" onClick={() => setAsked(false)}>
+            {t('sessions.keep')}
+          </Button>
         </>
       )}
     </span>

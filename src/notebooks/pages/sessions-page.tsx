@@ -1,7 +1,19 @@
 /** What of mine is running? */
 import { Button, SegmentedControl } from '@mantine/core'
 import type { ReactNode } from 'react'
-import { Answer, Empty, Facts, PageHead, Panel, StateMark, apiOf, useAnswer, useMay, useQueryState, useTitle } from '../../foundation/browser.tsx'
+import {
+  Answer,
+  Empty,
+  Facts,
+  PageHead,
+  Panel,
+  StateMark,
+  apiOf,
+  useAnswer,
+  useMay,
+  useQueryState,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps, Tone } from '../../foundation/browser.tsx'
 import { notebooksContract } from '../contract.ts'
 import type { EnvironmentStatus } from '../contract.ts'
@@ -26,7 +38,16 @@ export default function SessionsPage(props: PageProps): ReactNode {
     <>
       <PageHead title={t('sessions.title')}>
         {may('sessions.stop', experiment) && (
-          <SegmentedControl size="xs" aria-label={t('sessions.whose')} value={all ? 'all' : 'mine'} onChange={(next) => state.set({ whose: next === 'all' ? 'all' : undefined })} data={[{ value: 'mine', label: t('sessions.mine') }, { value: 'all', label: t('sessions.all') }]} />
+          <SegmentedControl
+            size="xs"
+            aria-label={t('sessions.whose')}
+            value={all ? 'all' : 'mine'}
+            onChange={(next) => state.set({ whose: next === 'all' ? 'all' : undefined })}
+            data={[
+              { value: 'mine', label: t('sessions.mine') },
+              { value: 'all', label: t('sessions.all') },
+            ]}
+          />
         )}
         {start}
       </PageHead>
@@ -42,16 +63,25 @@ export default function SessionsPage(props: PageProps): ReactNode {
             )
           }
         </Answer>
-        <Panel title={t('software.title')}><Software /></Panel>
+        <Panel title={t('software.title')}>
+          <Software />
+        </Panel>
       </div>
     </>
   )
 }
 
-const tones: Record<EnvironmentStatus['state'], Tone> = { absent: 'quiet', building: 'info', ready: 'verified', failed: 'alarm' }
+const tones: Record<EnvironmentStatus['state'], Tone> = {
+  absent: 'quiet',
+  building: 'info',
+  ready: 'verified',
+  failed: 'alarm',
+}
 
 function Software(): ReactNode {
-  const environment = useAnswer(['notebooks', 'environment'], (signal) => apiOf(notebooksContract).showEnvironment({}, { signal }))
+  const environment = useAnswer(['notebooks', 'environment'], (signal) =>
+    apiOf(notebooksContract).showEnvironment({}, { signal }),
+  )
   return (
     <Answer to={environment}>
       {(answer) => (
@@ -71,7 +101,9 @@ function Software(): ReactNode {
           {answer.packages.length > 0 && (
             <details>
               <summary>{t('software.packages', { count: answer.packages.length })}</summary>
-              <p className="cy-mono cy-packages">{answer.packages.map((item) => `${item.name} ${item.version}`).join('  ')}</p>
+              <p className="cy-mono cy-packages">
+                {answer.packages.map((item) => `${item.name} ${item.version}`).join('  ')}
+              </p>
             </details>
           )}
         </div>

@@ -3,7 +3,14 @@
  * session's Jupyter server over its unix socket. Decides from published routes and a signed cookie alone, so it works
  * while control is away. A request reaches a server only with a fresh identity header of ours and without our cookie.
  */
-import { request as httpRequest, STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import {
+  request as httpRequest,
+  STATUS_CODES,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http'
 import { constants, openSync, closeSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -40,7 +47,17 @@ export interface NotebookProxy {
 const firstAnswerMs = 120_000
 /** Twice the servers' ping is 60 s; a laptop that sleeps is gone after this. */
 const idleSocketMs = 10 * 60_000
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 /** Headers that other proxies use to say who somebody is: never passed on from outside. */
 const claims = /^(x-cygnet-|x-forwarded-|x-real-ip$|x-remote-|remote-user|forwarded$|x-auth-)/
 
@@ -52,8 +69,19 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
   const isApi = (request: IncomingMessage) =>
     !(request.headers.accept ?? '').includes('text/html') || /\/(api|files|lab\/api)\//.test(request.url ?? '')
 
-  function refuse(request: IncomingMessage, response: ServerResponse, status: number, title: string, text: string, again = false): void {
-    const headers: OutgoingHttpHeaders = { ...pageHeaders, ...(status === 503 && { 'retry-after': '2' }), connection: 'close' }
+  function refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    title: string,
+    text: string,
+    again = false,
+  ): void {
+    const headers: OutgoingHttpHeaders = {
+      ...pageHeaders,
+      ...(status === 503 && { 'retry-after': '2' }),
+      connection: 'close',
+    }
     if (isApi(request)) {
       headers['content-type'] = 'application/json'
       response.writeHead(status, headers).end(JSON.stringify({ message: text, reason: title }))
@@ -62,33 +90,57 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
   }
 
   /** The route and person of a request, or how to refuse it. */
-  function admit(request: IncomingMessage):
+  function admit(
+    request: IncomingMessage,
+  ):
     | { route: NotebookRoute & { socketPath: string }; person: { id: string; name: string } }
     | { status: number; title: string; text: string; again?: boolean; location?: string } {
     const located = locate(request.url ?? '')
-    if (located.kind === 'bad') return { status: 400, title: 'Not an address', text: 'This address can be read in more than one way.' }
-    if (located.kind === 'none') return { status: 404, title: 'Nothing here', text: 'There is nothing at this address.' }
+    if (located.kind === 'bad')
+      return { status: 400, title: 'Not an address', text: 'This address can be read in more than one way.' }
+    if (located.kind === 'none')
+      return { status: 404, title: 'Nothing here', text: 'There is nothing at this address.' }
     if (located.kind === 'bare') return { status: 302, title: '', text: '', location: located.basePath }
     const route = options.routes().find((candidate) => candidate.basePath === located.base)
     // Whether a session exists is told only to somebody who may have it; a gone one and a foreign one look alike.
     const person = route === undefined ? undefined : options.verify(request.headers.cookie ?? '', route)
     if (route === undefined) {
-      return { status: isApi(request) ? 424 : 503, title: 'The session does not run', text: 'It was stopped, or never was. What was saved is in the home folder.', again: true }
+      return {
+        status: isApi(request) ? 424 : 503,
+        title: 'The session does not run',
+        text: 'It was stopped, or never was. What was saved is in the home folder.',
+        again: true,
+      }
     }
     if (person === undefined || person.id !== route.ownerId) {
-      return { status: 403, title: 'Not open here', text: 'Open the session from its page on the platform: this browser has not been let in, or no longer.', again: true }
+      return {
+        status: 403,
+        title: 'Not open here',
+        text: 'Open the session from its page on the platform: this browser has not been let in, or no longer.',
+        again: true,
+      }
     }
     if (route.socketPath === null || route.state !== 'running') {
       const starting = route.state === 'starting'
-      return { status: starting ? 503 : 424, title: starting ? 'The session is starting' : 'The session is stopping', text: starting ? 'It is not ready yet; try again in a moment.' : 'It is being stopped.', again: true }
+      return {
+        status: starting ? 503 : 424,
+        title: starting ? 'The session is starting' : 'The session is stopping',
+        text: starting ? 'It is not ready yet; try again in a moment.' : 'It is being stopped.',
+        again: true,
+      }
     }
     return { route: { ...route, socketPath: route.socketPath }, person }
   }
 
-  function forwarded(request: IncomingMessage, route: NotebookRoute, person: { id: string; name: string }): OutgoingHttpHeaders {
+  function forwarded(
+    request: IncomingMessage,
+    route: NotebookRoute,
+    person: { id: string; name: string },
+  ): OutgoingHttpHeaders {
     const headers: OutgoingHttpHeaders = {}
     for (const [name, value] of Object.entries(request.headers)) {
-      if (value === undefined || hopByHop.has(name) || claims.test(name) || name === 'cookie' || name.includes('_')) continue
+      if (value === undefined || hopByHop.has(name) || claims.test(name) || name === 'cookie' || name.includes('_'))
+        continue
       headers[name] = value
     }
     const cookie = withoutCookie(request.headers, options.cookieName)
@@ -99,10 +151,20 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
     return headers
   }
 
-  function carry(request: IncomingMessage, response: ServerResponse, route: NotebookRoute & { socketPath: string }, person: { id: string; name: string }): void {
+  function carry(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: NotebookRoute & { socketPath: string },
+    person: { id: string; name: string },
+  ): void {
     const place = reach(route.socketPath)
     const upstream = httpRequest({
-      socketPath: place.path, method: request.method, path: request.url, headers: forwarded(request, route, person), agent: false, timeout: firstAnswerMs,
+      socketPath: place.path,
+      method: request.method,
+      path: request.url,
+      headers: forwarded(request, route, person),
+      agent: false,
+      timeout: firstAnswerMs,
     })
     upstream.once('socket', (socket) => socket.once('close', place.release).once('connect', place.release))
     let answered = false
@@ -123,7 +185,14 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
         return
       }
       log.warn({ error, sessionId: route.sessionId }, 'a session does not answer')
-      refuse(request, response, isApi(request) ? 424 : 503, 'The session does not answer', 'Its server is gone or not there yet.', true)
+      refuse(
+        request,
+        response,
+        isApi(request) ? 424 : 503,
+        'The session does not answer',
+        'Its server is gone or not there yet.',
+        true,
+      )
     })
     request.on('aborted', () => upstream.destroy())
     response.on('close', () => {
@@ -134,7 +203,9 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
 
   async function enter(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const answer = (status: number, body: unknown, headers: OutgoingHttpHeaders = {}) =>
-      response.writeHead(status, { ...pageHeaders, 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+      response
+        .writeHead(status, { ...pageHeaders, 'content-type': 'application/json', ...headers })
+        .end(JSON.stringify(body))
     if (!sameOrigin(request.headers)) {
       answer(403, { detail: 'This is only for the page that opens sessions.' })
       return
@@ -148,13 +219,26 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
         return
       }
       const to = typeof body.to === 'string' && locate(route.basePath + body.to).kind === 'session' ? body.to : 'lab'
-      const attributes = [`Path=${route.basePath}`, 'HttpOnly', 'SameSite=Lax', `Max-Age=${Math.floor(lifetimeMs / 1000)}`, ...(options.secure ? ['Secure'] : [])]
-      answer(200, { location: route.basePath + to }, { 'set-cookie': [`${options.cookieName}=${cookieValue}`, ...attributes].join('; ') })
+      const attributes = [
+        `Path=${route.basePath}`,
+        'HttpOnly',
+        'SameSite=Lax',
+        `Max-Age=${Math.floor(lifetimeMs / 1000)}`,
+        ...(options.secure ? ['Secure'] : []),
+      ]
+      answer(
+        200,
+        { location: route.basePath + to },
+        { 'set-cookie': [`${options.cookieName}=${cookieValue}`, ...attributes].join('; ') },
+      )
     } catch (error) {
       const fault = error as { status?: number; detail?: string; hint?: string }
       const known = typeof fault.status === 'number' && typeof fault.detail === 'string'
       if (!known) log.warn({ error }, 'a ticket could not be redeemed')
-      answer(known ? fault.status! : 503, { detail: known ? fault.detail : 'The platform does not answer.', hint: known ? fault.hint : 'Try again in a moment.' })
+      answer(known ? fault.status! : 503, {
+        detail: known ? fault.detail : 'The platform does not answer.',
+        hint: known ? fault.hint : 'Try again in a moment.',
+      })
     }
   }
 
@@ -177,7 +261,8 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
 
     upgrade(request, socket, head) {
       socket.on('error', () => socket.destroy())
-      const turnAway = (status: number) => socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+      const turnAway = (status: number) =>
+        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
       const admitted = admit(request)
       if (!('route' in admitted)) return void turnAway(admitted.location === undefined ? admitted.status : 404)
       // A page of another origin can open websockets with our cookie: only our own pages may.
@@ -186,7 +271,11 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       const { route, person } = admitted
       const place = reach(route.socketPath)
       const upstream = httpRequest({
-        socketPath: place.path, method: 'GET', path: request.url, agent: false, timeout: firstAnswerMs,
+        socketPath: place.path,
+        method: 'GET',
+        path: request.url,
+        agent: false,
+        timeout: firstAnswerMs,
         headers: { ...forwarded(request, route, person), connection: 'Upgrade', upgrade: 'websocket' },
       })
       upstream.once('socket', (inner) => inner.once('close', place.release).once('connect', place.release))
@@ -203,7 +292,8 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       })
       upstream.on('upgrade', (answer, inner, innerHead) => {
         const lines = [`HTTP/1.1 101 ${STATUS_CODES[101]}`]
-        for (let index = 0; index < answer.rawHeaders.length; index += 2) lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`)
+        for (let index = 0; index < answer.rawHeaders.length; index += 2)
+          lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`)
         socket.write(`${lines.join('\r\n')}\r\n\r\n`)
         if (innerHead.length > 0) socket.write(innerHead)
         if (head.length > 0) inner.write(head)
@@ -230,7 +320,10 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       outer.destroy()
       inner.destroy()
     }
-    for (const side of [outer, inner] as (Duplex & { setNoDelay?(on: boolean): void; setTimeout?(ms: number): void })[]) {
+    for (const side of [outer, inner] as (Duplex & {
+      setNoDelay?(on: boolean): void
+      setTimeout?(ms: number): void
+    })[]) {
       side.setNoDelay?.(true)
       side.setTimeout?.(idleSocketMs)
       side.on('error', end)

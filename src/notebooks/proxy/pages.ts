@@ -1,7 +1,8 @@
 /** The few pages the content origin has of its own. Plain HTML; the only script is the one that hands a ticket over. */
 import { createHash } from 'node:crypto'
 
-const style = 'body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color:#1b2733;background:#fff}h1{font-size:1.4rem}a{color:#0b5cad}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#12181f}a{color:#7db7ff}}'
+const style =
+  'body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color:#1b2733;background:#fff}h1{font-size:1.4rem}a{color:#0b5cad}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#12181f}a{color:#7db7ff}}'
 
 /** Reads the ticket from the fragment, which no server sees, and exchanges it by POST. */
 const enterScript = `const page = document.querySelector('main')

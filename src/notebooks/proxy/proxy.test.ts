@@ -27,19 +27,28 @@ interface Stand {
 }
 
 /** A proxy before a fake server on a real unix socket that repeats what it was told. */
-async function openStand(options: { upstream?: Server; longPath?: boolean; routes?: (socketPath: string) => NotebookRoute[] } = {}): Promise<Stand> {
+async function openStand(
+  options: { upstream?: Server; longPath?: boolean; routes?: (socketPath: string) => NotebookRoute[] } = {},
+): Promise<Stand> {
   const folder = await temporaryDirectory()
   const place = options.longPath === true ? join(folder.path, 'a'.repeat(100)) : folder.path
   await mkdir(place, { recursive: true })
   const socketPath = join(place, 'j.sock')
   const seen: Stand['seen'] = []
-  const upstream = options.upstream ?? createHttpServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    seen.push({ method: request.method!, url: request.url!, headers: request.headers, body: Buffer.concat(chunks).toString() })
-    response.setHeader('set-cookie', ['_xsrf=1; Path=/user/alice/s1/'])
-    response.end('from the server')
-  })
+  const upstream =
+    options.upstream ??
+    createHttpServer(async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+      seen.push({
+        method: request.method!,
+        url: request.url!,
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString(),
+      })
+      response.setHeader('set-cookie', ['_xsrf=1; Path=/user/alice/s1/'])
+      response.end('from the server')
+    })
   // A socket path of more than 107 bytes cannot be bound: the server inside the sandbox sees a short one.
   const before = process.cwd()
   if (options.longPath === true) {
@@ -48,9 +57,19 @@ async function openStand(options: { upstream?: Server; longPath?: boolean; route
   } else await new Promise<void>((listening) => upstream.listen(socketPath, listening))
   expect(process.cwd()).toBe(before)
   const route = (state: NotebookRoute['state'], id: string): NotebookRoute => ({
-    sessionId: id, ownerId: 'p-alice', ownerName: 'alice', basePath: `/user/alice/${id}/`, socketPath: state === 'starting' ? null : socketPath, key, state,
+    sessionId: id,
+    ownerId: 'p-alice',
+    ownerName: 'alice',
+    basePath: `/user/alice/${id}/`,
+    socketPath: state === 'starting' ? null : socketPath,
+    key,
+    state,
   })
-  const routes = options.routes?.(socketPath) ?? [route('running', 's1'), route('starting', 's2'), route('stopping', 's3')]
+  const routes = options.routes?.(socketPath) ?? [
+    route('running', 's1'),
+    route('starting', 's2'),
+    route('stopping', 's3'),
+  ]
   const proxy = createNotebookProxy({
     routes: () => routes,
     verify: (header, { sessionId }) => {
@@ -59,10 +78,20 @@ async function openStand(options: { upstream?: Server; longPath?: boolean; route
       return session === sessionId && name !== undefined ? { id: `p-${name}`, name } : undefined
     },
     async redeem(ticket) {
-      if (ticket !== 'good') throw new Fault({ code: 'identity.invalid_code', status: 401, title: 'Invalid', detail: 'This way in has been used or is over.', hint: 'Open it again.' })
+      if (ticket !== 'good')
+        throw new Fault({
+          code: 'identity.invalid_code',
+          status: 401,
+          title: 'Invalid',
+          detail: 'This way in has been used or is over.',
+          hint: 'Open it again.',
+        })
       return { cookieValue: 'alice-s1', sessionId: 's1', lifetimeMs: 1000 }
     },
-    cookieName: 'cygnet_content', platformUrl: () => 'http://127.0.0.1:8410', secure: false, log: silentLogger(),
+    cookieName: 'cygnet_content',
+    platformUrl: () => 'http://127.0.0.1:8410',
+    secure: false,
+    log: silentLogger(),
   })
   const front = createHttpServer(proxy.handle)
   front.on('upgrade', proxy.upgrade)
@@ -76,8 +105,19 @@ async function openStand(options: { upstream?: Server; longPath?: boolean; route
   return { origin: `http://127.0.0.1:${port}`, port, proxy, socketPath, routes, seen, upstream }
 }
 
-async function raw(stand: Stand, target: string, headers: Record<string, string> = {}, method = 'GET'): Promise<{ status: number; body: string; headers: IncomingMessage['headers'] }> {
-  const request = httpRequest({ host: '127.0.0.1', port: stand.port, path: target, method, headers: { cookie, ...headers } })
+async function raw(
+  stand: Stand,
+  target: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+): Promise<{ status: number; body: string; headers: IncomingMessage['headers'] }> {
+  const request = httpRequest({
+    host: '127.0.0.1',
+    port: stand.port,
+    path: target,
+    method,
+    headers: { cookie, ...headers },
+  })
   request.end()
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   const chunks: Buffer[] = []
@@ -89,19 +129,35 @@ describe('carrying requests', () => {
   test('the server gets a signed identity, its own cookies and the Host, and none of what is ours or forged', async () => {
     const stand = await openStand()
     const { status, body, headers } = await raw(stand, '/user/alice/s1/api/contents?x=%20y', {
-      host: 'localhost:8410', cookie: `_xsrf=abc; ${cookie}; other=1`, [identityHeader]: 'forged', 'x-forwarded-user': 'root', x_cygnet_identity: 'forged',
-      'x-forwarded-for': '6.6.6.6', 'remote-user': 'root', 'x-custom': 'kept', authorization: 'token t',
+      host: 'localhost:8410',
+      cookie: `_xsrf=abc; ${cookie}; other=1`,
+      [identityHeader]: 'forged',
+      'x-forwarded-user': 'root',
+      x_cygnet_identity: 'forged',
+      'x-forwarded-for': '6.6.6.6',
+      'remote-user': 'root',
+      'x-custom': 'kept',
+      authorization: 'token t',
     })
     expect([status, body]).toEqual([200, 'from the server'])
     expect(headers['set-cookie']).toEqual(['_xsrf=1; Path=/user/alice/s1/'])
     const [seen] = stand.seen
     expect(seen!.url).toBe('/user/alice/s1/api/contents?x=%20y')
-    expect(seen!.headers).toMatchObject({ host: 'localhost:8410', cookie: '_xsrf=abc; other=1', 'x-custom': 'kept', 'x-forwarded-for': '127.0.0.1' })
+    expect(seen!.headers).toMatchObject({
+      host: 'localhost:8410',
+      cookie: '_xsrf=abc; other=1',
+      'x-custom': 'kept',
+      'x-forwarded-for': '127.0.0.1',
+    })
     expect(seen!.headers['x-forwarded-user']).toBeUndefined()
     expect(seen!.headers['remote-user']).toBeUndefined()
     expect(seen!.headers['x_cygnet_identity']).toBeUndefined()
     const [claims] = String(seen!.headers[identityHeader]).split('.')
-    const said = JSON.parse(Buffer.from(claims!, 'base64url').toString()) as { sub: string; server: string; exp: number }
+    const said = JSON.parse(Buffer.from(claims!, 'base64url').toString()) as {
+      sub: string
+      server: string
+      exp: number
+    }
     expect(said).toMatchObject({ sub: 'p-alice', server: 's1' })
     expect(said.exp).toBeLessThanOrEqual(Date.now() / 1000 + 60)
   })
@@ -113,7 +169,13 @@ describe('carrying requests', () => {
       request.on('end', () => response.end('.'))
     })
     const stand = await openStand({ upstream })
-    const request = httpRequest({ host: '127.0.0.1', port: stand.port, path: '/user/alice/s1/x', method: 'POST', headers: { cookie } })
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port: stand.port,
+      path: '/user/alice/s1/x',
+      method: 'POST',
+      headers: { cookie },
+    })
     request.write('one ')
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     const [first] = (await once(response, 'data')) as [Buffer]
@@ -133,7 +195,13 @@ describe('carrying requests', () => {
 describe('who gets where', () => {
   test('only the owner, only with the cookie of that session', async () => {
     const stand = await openStand()
-    for (const header of ['', 'cygnet_content=bob-s1', 'cygnet_content=alice-s2', 'cygnet_content=', 'CYGNET_CONTENT=alice-s1']) {
+    for (const header of [
+      '',
+      'cygnet_content=bob-s1',
+      'cygnet_content=alice-s2',
+      'cygnet_content=',
+      'CYGNET_CONTENT=alice-s1',
+    ]) {
       expect((await raw(stand, '/user/alice/s1/lab', { cookie: header })).status, header).toBe(403)
     }
     expect(stand.seen).toEqual([])
@@ -144,15 +212,30 @@ describe('who gets where', () => {
     expect((await raw(stand, '/user/alice/gone/api/status')).status).toBe(424)
     const page = await raw(stand, '/user/alice/gone/lab', { accept: 'text/html' })
     expect(page).toMatchObject({ status: 503, body: expect.stringContaining('Start again') })
-    expect((await raw(stand, '/user/alice/s2/lab', { accept: 'text/html', cookie: 'cygnet_content=alice-s2' }))).toMatchObject({ status: 503, headers: { 'retry-after': '2' } })
+    expect(
+      await raw(stand, '/user/alice/s2/lab', { accept: 'text/html', cookie: 'cygnet_content=alice-s2' }),
+    ).toMatchObject({ status: 503, headers: { 'retry-after': '2' } })
     expect((await raw(stand, '/user/alice/s3/api/status', { cookie: 'cygnet_content=alice-s3' })).status).toBe(424)
   })
 
   test('a path that could be read twice goes nowhere', async () => {
     const stand = await openStand()
     for (const target of [
-      '/user/alice/s1/../s2/', '/user/alice/s1/%2e%2e/x', '/user/alice/s1/%2E./x', '/user/alice/s1/..%2fx', '/user/alice%2fs1/', '/user/alice/s1/a%5cb', '/user/alice/s1/a\\b',
-      '/user/alice/s1/%00', '/user/alice/s1/%252e%252e/x', '/user/alice/s1/%252f', '/user//alice/s1/', '/user/Alice/s1/', '/user/alice/%73%31/x', '/user/alice/s1/%', 'http://other/user/alice/s1/x',
+      '/user/alice/s1/../s2/',
+      '/user/alice/s1/%2e%2e/x',
+      '/user/alice/s1/%2E./x',
+      '/user/alice/s1/..%2fx',
+      '/user/alice%2fs1/',
+      '/user/alice/s1/a%5cb',
+      '/user/alice/s1/a\\b',
+      '/user/alice/s1/%00',
+      '/user/alice/s1/%252e%252e/x',
+      '/user/alice/s1/%252f',
+      '/user//alice/s1/',
+      '/user/Alice/s1/',
+      '/user/alice/%73%31/x',
+      '/user/alice/s1/%',
+      'http://other/user/alice/s1/x',
     ]) {
       const { status } = await raw(stand, target)
       expect([400, 403, 404, 424], target).toContain(status)
@@ -161,15 +244,20 @@ describe('who gets where', () => {
   })
 
   test('whatever the target, it reaches a server only below its own base', () => {
-    const segment = fc.oneof(fc.constantFrom('..', '.', '%2e', '%2f', '%5c', '%252e', 'user', 'alice', 's1', '', 'lab', '%00'), fc.webSegment())
-    fc.assert(fc.property(fc.array(segment, { maxLength: 8 }), (segments) => {
-      const target = `/${segments.join('/')}`
-      const located = locate(target)
-      if (located.kind !== 'session') return
-      expect(target.startsWith(located.base)).toBe(true)
-      const twice = decodeURIComponent(decodeURIComponent(target).replaceAll('%', '%25'))
-      expect(new URL(twice, 'http://x').pathname.startsWith(located.base)).toBe(true)
-    }))
+    const segment = fc.oneof(
+      fc.constantFrom('..', '.', '%2e', '%2f', '%5c', '%252e', 'user', 'alice', 's1', '', 'lab', '%00'),
+      fc.webSegment(),
+    )
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 8 }), (segments) => {
+        const target = `/${segments.join('/')}`
+        const located = locate(target)
+        if (located.kind !== 'session') return
+        expect(target.startsWith(located.base)).toBe(true)
+        const twice = decodeURIComponent(decodeURIComponent(target).replaceAll('%', '%25'))
+        expect(new URL(twice, 'http://x').pathname.startsWith(located.base)).toBe(true)
+      }),
+    )
   })
 
   test('without the slash one is sent to the slash', async () => {
@@ -178,15 +266,20 @@ describe('who gets where', () => {
   })
 
   test('our cookie is taken out in every spelling', () => {
-    expect(withoutCookie({ cookie: 'a=1; cygnet_content=x;cygnet_content=y ; "cygnet_content"=z; b=2' }, 'cygnet_content')).toBe('a=1; b=2')
+    expect(
+      withoutCookie({ cookie: 'a=1; cygnet_content=x;cygnet_content=y ; "cygnet_content"=z; b=2' }, 'cygnet_content'),
+    ).toBe('a=1; b=2')
     expect(withoutCookie({}, 'cygnet_content')).toBe('')
   })
 })
 
 describe('the hand-over', () => {
-  const enter = (stand: Stand, body: unknown, headers: Record<string, string> = {}) => fetch(`${stand.origin}/_content/enter`, {
-    method: 'POST', body: JSON.stringify(body), headers: { origin: stand.origin, 'content-type': 'application/json', ...headers },
-  })
+  const enter = (stand: Stand, body: unknown, headers: Record<string, string> = {}) =>
+    fetch(`${stand.origin}/_content/enter`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { origin: stand.origin, 'content-type': 'application/json', ...headers },
+    })
 
   test('a page takes the ticket from the fragment and may run nothing else', async () => {
     const stand = await openStand()
@@ -199,7 +292,9 @@ describe('the hand-over', () => {
     const stand = await openStand()
     const answer = await enter(stand, { ticket: 'good', to: 'lab/tree/runs/sim-00002.ipynb' })
     expect(await answer.json()).toEqual({ location: '/user/alice/s1/lab/tree/runs/sim-00002.ipynb' })
-    expect(answer.headers.get('set-cookie')).toBe('cygnet_content=alice-s1; Path=/user/alice/s1/; HttpOnly; SameSite=Lax; Max-Age=1')
+    expect(answer.headers.get('set-cookie')).toBe(
+      'cygnet_content=alice-s1; Path=/user/alice/s1/; HttpOnly; SameSite=Lax; Max-Age=1',
+    )
   })
 
   test('where to go cannot lead away', async () => {
@@ -209,10 +304,13 @@ describe('the hand-over', () => {
     }
   })
 
-  test('a used ticket, another site\'s page and nonsense are refused with words', async () => {
+  test("a used ticket, another site's page and nonsense are refused with words", async () => {
     const stand = await openStand()
     const used = await enter(stand, { ticket: 'bad' })
-    expect([used.status, await used.json()]).toEqual([401, { detail: 'This way in has been used or is over.', hint: 'Open it again.' }])
+    expect([used.status, await used.json()]).toEqual([
+      401,
+      { detail: 'This way in has been used or is over.', hint: 'Open it again.' },
+    ])
     expect((await enter(stand, { ticket: 'good' }, { origin: 'http://evil.test' })).status).toBe(403)
     expect((await enter(stand, { ticket: 'good' }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
     expect((await enter(stand, 'x'.repeat(10_000))).status).toBe(503)
@@ -225,14 +323,27 @@ describe('faults of servers', () => {
     stand.upstream.close()
     await once(stand.upstream, 'close')
     expect((await raw(stand, '/user/alice/s1/api/status')).status).toBe(424)
-    expect((await raw(stand, '/user/alice/s1/lab', { accept: 'text/html' }))).toMatchObject({ status: 503, body: expect.stringContaining('does not answer') })
+    expect(await raw(stand, '/user/alice/s1/lab', { accept: 'text/html' })).toMatchObject({
+      status: 503,
+      body: expect.stringContaining('does not answer'),
+    })
   })
 
   test('a server that closes before, inside and after its headers', async () => {
-    for (const [answer, expected] of [['', 424], ['HTTP/1.1 200', 424], ['nonsense\r\n\r\n', 424], ['HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf', 'cut']] as const) {
-      const upstream = createSocketServer((socket) => socket.once('data', () => socket.end(answer)).on('error', () => undefined)) as unknown as Server
+    for (const [answer, expected] of [
+      ['', 424],
+      ['HTTP/1.1 200', 424],
+      ['nonsense\r\n\r\n', 424],
+      ['HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf', 'cut'],
+    ] as const) {
+      const upstream = createSocketServer((socket) =>
+        socket.once('data', () => socket.end(answer)).on('error', () => undefined),
+      ) as unknown as Server
       const stand = await openStand({ upstream })
-      const outcome = await raw(stand, '/user/alice/s1/api/status').then(({ status }) => status, () => 'cut')
+      const outcome = await raw(stand, '/user/alice/s1/api/status').then(
+        ({ status }) => status,
+        () => 'cut',
+      )
       expect(outcome, answer).toBe(expected)
     }
   })
@@ -265,7 +376,9 @@ describe('websockets', () => {
     return await openStand({ upstream })
   }
   const open = (stand: Stand, headers: Record<string, string> = {}, path = '/user/alice/s1/api/kernels/k/channels') =>
-    new WebSocket(`ws://127.0.0.1:${stand.port}${path}`, ['v1.kernel.websocket.jupyter.org'], { headers: { cookie, origin: stand.origin, ...headers } })
+    new WebSocket(`ws://127.0.0.1:${stand.port}${path}`, ['v1.kernel.websocket.jupyter.org'], {
+      headers: { cookie, origin: stand.origin, ...headers },
+    })
 
   test('are spliced both ways, with the subprotocol, large messages and a signed identity', async () => {
     const stand = await openEcho()
@@ -290,7 +403,13 @@ describe('websockets', () => {
 
   test('are refused to others, to other origins and without an origin', async () => {
     const stand = await openEcho()
-    for (const headers of [{ cookie: '' }, { cookie: 'cygnet_content=bob-s1' }, { origin: 'http://evil.test' }, { origin: '' }, { 'sec-fetch-site': 'same-site' }] as Record<string, string>[]) {
+    for (const headers of [
+      { cookie: '' },
+      { cookie: 'cygnet_content=bob-s1' },
+      { origin: 'http://evil.test' },
+      { origin: '' },
+      { 'sec-fetch-site': 'same-site' },
+    ] as Record<string, string>[]) {
       const socket = open(stand, headers)
       const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
       expect(response.statusCode, JSON.stringify(headers)).toBe(403)
@@ -313,7 +432,9 @@ describe('websockets', () => {
 
   test('that the server refuses or drops are refused with its status', async () => {
     const upstream = createHttpServer()
-    upstream.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\nsecret'))
+    upstream.on('upgrade', (_request, socket) =>
+      socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\nsecret'),
+    )
     const stand = await openStand({ upstream })
     const socket = open(stand)
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
@@ -322,7 +443,7 @@ describe('websockets', () => {
   })
 })
 
-test('the signature is what the server\'s Python checks', async () => {
+test("the signature is what the server's Python checks", async () => {
   const header = signIdentity({ id: 'p-alice', name: 'alice' }, { sessionId: 's1', key }, 1_700_000_000_000)
   const { runCommand } = await import('../../foundation/processes.ts')
   const script = `
@@ -336,5 +457,7 @@ key = bytes([7]) * 32
 h = ${JSON.stringify(header)}
 now = 1700000000
 print([verify(h, key, 's1', now) is not None, verify(h, key, 's1', now + 61), verify(h, key, 's1', now - 60), verify(h, key, 's2', now), verify(h, bytes(32), 's1', now), verify(h[:-1] + ('0' if h[-1] != '0' else '1'), key, 's1', now), verify(None, key, 's1', now), verify('x', key, 's1', now)])`
-  expect((await runCommand(['/usr/bin/python3', '-c', script])).stdout.trim()).toBe('[True, None, None, None, None, None, None, None]')
+  expect((await runCommand(['/usr/bin/python3', '-c', script])).stdout.trim()).toBe(
+    '[True, None, None, None, None, None, None, None]',
+  )
 })

@@ -14,7 +14,11 @@ export const notebookRoute = z.object({
 })
 export type NotebookRoute = z.infer<typeof notebookRoute>
 
-export type Located = { kind: 'bad' } | { kind: 'none' } | { kind: 'bare'; basePath: string } | { kind: 'session'; base: string }
+export type Located =
+  | { kind: 'bad' }
+  | { kind: 'none' }
+  | { kind: 'bare'; basePath: string }
+  | { kind: 'session'; base: string }
 
 /**
  * Refuses what two programs could read differently: dot segments, encoded slashes, backslashes, empty segments in the
@@ -39,7 +43,8 @@ export function locate(target: string): Located {
   }
   if (segments[1] !== 'user') return { kind: 'none' }
   const [, , name, session, ...rest] = segments
-  if (name === undefined || session === undefined || !/^[a-z0-9]+$/.test(name) || !/^[a-z0-9]+$/.test(session)) return { kind: 'bad' }
+  if (name === undefined || session === undefined || !/^[a-z0-9]+$/.test(name) || !/^[a-z0-9]+$/.test(session))
+    return { kind: 'bad' }
   if (rest.length === 0) return { kind: 'bare', basePath: `/user/${name}/${session}/` }
   return { kind: 'session', base: `/user/${name}/${session}/` }
 }

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import { Answer, Figure, apiOf, useAnswer } from '../../foundation/browser.tsx'
 import { logbookContract } from '../../logbook/contract.ts'
-import { automaticCampaign, reconstructionContract } from '../contract.ts'
+import { reconstructionContract } from '../contract.ts'
 import { t } from './messages.ts'
 import { TrendPlots } from './trend-page.tsx'
 
@@ -12,7 +12,7 @@ export default function HomeTracks(props: { experiment: string }): ReactNode {
   const about = useAnswer(['logbook', 'experiment', experiment], (signal) => apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }))
   const series = about.data?.series[0]?.name
   const tasks = useAnswer(['reconstruction', 'tasks', experiment, series], (signal) =>
-    apiOf(reconstructionContract).listTasks({ params: { experiment }, query: { ...(series === undefined ? {} : { series }), campaign: automaticCampaign, limit: 1000 } }, { signal }),
+    apiOf(reconstructionContract).listTasks({ params: { experiment }, query: { ...(series === undefined ? {} : { series }), limit: 1000 } }, { signal }),
     { enabled: series !== undefined },
   )
   const trend = useAnswer(['reconstruction', 'trend', experiment, series, 'home'], (signal) =>

@@ -11,14 +11,14 @@ const tones: Record<ReconstructionTask['state'], Tone> = { waiting: 'quiet', sub
 export default function ReconstructionMark(props: { experiment: string; series: string; number: number; state: string }): ReactNode {
   const { experiment, series } = props
   const tasks = useAnswer(['reconstruction', 'tasks', experiment, series], (signal) =>
-    apiOf(reconstructionContract).listTasks({ params: { experiment }, query: { series, campaign: automaticCampaign, limit: 1000 } }, { signal }),
+    apiOf(reconstructionContract).listTasks({ params: { experiment }, query: { series, limit: 1000 } }, { signal }),
   )
-  // Newest first: a repeated reconstruction hides the one before.
-  const task = tasks.data?.items.find((item) => item.number === props.number)
+  // Newest first: a repeated reconstruction hides the one before. A pedestal run has a task of its own kind.
+  const task = tasks.data?.items.find((item) => item.number === props.number && (item.kind === 'pedestal' || item.campaign === automaticCampaign))
   if (task !== undefined) {
     return (
       <StateMark tone={tones[task.state]} {...(task.reason === null ? {} : { title: task.reason })}>
-        {t(`mark.${task.state}`)}
+        {task.kind === 'pedestal' && task.state === 'done' ? t('mark.pedestal') : t(`mark.${task.state}`)}
       </StateMark>
     )
   }

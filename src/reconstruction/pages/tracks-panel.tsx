@@ -23,6 +23,9 @@ export default function TracksPanel(props: RunPanelProps): ReactNode {
         const names = [...new Set(summaries.map((summary) => summary.campaign))]
         const summary = summaries.find((item) => item.campaign === campaign) ?? summaries[0]
         const task = tasks.find((item) => item.campaign === campaign) ?? tasks[0]
+        if (task?.kind === 'pedestal' && task.state === 'done') {
+          return <p className="cy-row"><StateMark tone="verified">{t('tracks.pedestal')}</StateMark> <JobLink experiment={experiment} task={task} /></p>
+        }
         return (
           <div className="cy-stack">
             {(task === undefined || task.state !== 'done' || summary === undefined) && <NotYet {...props} task={task} />}

@@ -2,7 +2,8 @@
  * Passes requests of the platform's API and OIDC pages on to control over its UNIX socket. While control starts again
  * (an upgrade, a crash) requests wait for it instead of failing.
  */
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { problemOf } from '../../foundation/errors.ts'
 import type { Logger } from '../../foundation/log.ts'
@@ -36,25 +37,38 @@ function forward(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise((settle) => {
-    const headers = { ...request.headers, 'x-forwarded-for': request.socket.remoteAddress ?? 'local' }
-    const upstream = httpRequest({ socketPath, method: request.method, path: request.url, headers })
+  return new Promise((done) => {
+    const headers = { ...endToEnd(request.headers), 'x-forwarded-for': request.socket.remoteAddress ?? 'local' }
+    // A connection of its own: one kept from before may belong to a control that has died since.
+    const upstream = httpRequest({ socketPath, agent: false, method: request.method, path: request.url, headers })
+    const settle = (error?: NodeJS.ErrnoException) => {
+      response.off('close', clientLeft)
+      done(error)
+    }
+    const clientLeft = () => {
+      upstream.destroy()
+      settle()
+    }
+    response.on('close', clientLeft)
     upstream.on('error', settle)
     upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
-      answer.on('error', (error) => response.destroy(error))
-      answer.on('aborted', () => response.destroy())
-      response.on('finish', () => settle(undefined))
-    })
-    response.on('close', () => {
-      upstream.destroy()
-      settle(undefined)
+      response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
+      // Control died in the middle of its answer: the client must see that the answer is not whole.
+      pipeline(answer, response).then(
+        () => settle(),
+        () => (response.destroy(), settle()),
+      )
     })
     // The body is only piped once control has taken the connection, so that a refused request can be sent again whole.
     const send = () => void (isRead(request) ? upstream.end() : request.pipe(upstream))
     upstream.on('socket', (socket) => void (socket.connecting ? socket.once('connect', send) : send()))
   })
+}
+
+/** Headers without those that speak about one connection only. */
+function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { connection: _connection, 'keep-alive': _keepAlive, 'transfer-encoding': _coding, ...rest } = headers
+  return rest
 }
 
 function isRead(request: IncomingMessage): boolean {

@@ -29,8 +29,8 @@ export function WindowControl(props: {
       {histogram !== undefined && <Bars histogram={histogram} window={window} onChange={(next) => props.onChange(roundedWindow(next))} />}
       <div className="cy-window-map" style={{ background: gradientOf(props.map, props.inverted) }} />
       <div className="cy-row cy-window-fields">
-        <NumberInput size="xs" label={t('window.low', { unit: props.unit })} value={window.low} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value < window.high && set({ low: value })} />
-        <NumberInput size="xs" label={t('window.high', { unit: props.unit })} value={window.high} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value > window.low && set({ high: value })} />
+        <NumberInput size="xs" label={t('window.low', { unit: props.unit })} value={frame === undefined ? '' : window.low} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value < window.high && set({ low: value })} />
+        <NumberInput size="xs" label={t('window.high', { unit: props.unit })} value={frame === undefined ? '' : window.high} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value > window.low && set({ high: value })} />
       </div>
       <div className="cy-row">
         <Button size="compact-sm" variant="default" onClick={props.onAuto} title={t('window.autoHint')}>{t('window.auto')}</Button>
