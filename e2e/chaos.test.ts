@@ -75,11 +75,9 @@ async function runningShim(scenario: Scenario): Promise<number> {
   let asked = 0
   return eventually('a running job', async () => {
     for (const attempt of readdirSync(folder)) {
-      const claim = join(folder, attempt, 'claim')
+      const claim = join(folder, attempt, 'claim', 'shim.json')
       if (!existsSync(claim) || existsSync(join(folder, attempt, 'done.json'))) continue
-      const record = readdirSync(claim).find((name) => name.endsWith('.json'))
-      if (record === undefined) continue
-      const { pid } = JSON.parse(readFileSync(join(claim, record), 'utf8')) as { pid: number }
+      const { pid } = JSON.parse(readFileSync(claim, 'utf8')) as { pid: number }
       if (isAlive(pid)) return pid
     }
     if (Date.now() - asked > 5_000) {

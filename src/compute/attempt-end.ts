@@ -22,6 +22,9 @@ interface Counters {
   walltimeMs: number
 }
 
+/** How bubblewrap tells that its payload ended by SIGKILL: 128 + 9. */
+const killedExitCode = 137
+
 /** After a done marker. */
 export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Verdict {
   switch (done.reason) {
@@ -41,6 +44,8 @@ export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Ver
   }
   if (done.exitCode === 0) return { next: 'succeed' }
   if (lastLogLine.startsWith('bwrap: ')) return failed(`the sandbox could not be made: ${lastLogLine.slice(7)}`)
+  // Nobody of ours did it (that would be cancelled, walltime or memory): the machine is short of memory, or somebody with a shell.
+  if (done.signal === 'SIGKILL' || done.exitCode === killedExitCode) return lost('it was killed from outside', job)
   const reason = done.signal === null ? `it exited with code ${done.exitCode ?? '?'}` : `it was ended by ${done.signal}`
   if (
     done.exitCode !== null &&

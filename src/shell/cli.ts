@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { registerJobCommands } from '../compute/index.ts'
 import { createClient } from '../foundation/client.ts'
 import { createOutput, type CommandContext, type Output } from '../foundation/command-line.ts'
-import { exitCodeOf, faultLines } from '../foundation/errors.ts'
+import { exitCodeOf, Fault, faultLines } from '../foundation/errors.ts'
 import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
 import { registerDaqCommands } from '../ingest/index.ts'
 import { registerRunsCommands } from '../logbook/index.ts'
@@ -65,6 +65,7 @@ function endOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   current.progress('')
   for (const line of faultLines(error)) process.stderr.write(`${line}\n`)
+  if (error instanceof Fault && error.status === 401) process.stderr.write('  Sign in: cygnet login\n')
   return exitCodeOf(error)
 }
 

@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { createLogger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
-import { followSnapshot } from '../foundation/snapshot.ts'
+import { followSnapshot, type FollowedSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
 import { subjectOfAccessKey } from '../identity/index.ts'
 import { createS3Handler, createS3Server, openStorage } from '../storage/index.ts'
@@ -18,19 +18,20 @@ import { createPlatformServer, pageHeaders } from './gateway/platform-server.ts'
 import { createPermit } from './gateway/permit.ts'
 import { createStaticFiles } from './gateway/static-files.ts'
 import { s3Region } from './home.ts'
-import { snapshotSchema } from './snapshot.ts'
+import { snapshotSchema, type PlatformSnapshot } from './snapshot.ts'
 
 const { home, addresses, number } = await readArguments(process.argv.slice(2))
 const log = createLogger({ process: `gateway-${number}` })
 const clock = systemClock()
-const followed = await followSnapshot(home.snapshot, snapshotSchema, {
+let followed: FollowedSnapshot<PlatformSnapshot> | undefined
+const content = createContentFace({ snapshot: () => followed?.current(), addresses, controlSocket: home.controlSocket, log })
+followed = await followSnapshot(home.snapshot, snapshotSchema, {
   onChange: () => content.recheck(),
   onError: (error) => log.error({ err: error }, 'the snapshot cannot be read; the last good one stays'),
 })
 
 const storage = await openStorage({ root: home.data, clock, log, macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key') })
 const control = createControlProxy(home.controlSocket, log)
-const content = createContentFace({ snapshot: () => followed.current(), addresses, controlSocket: home.controlSocket, log })
 const platformOptions = {
   publicUrl: addresses.publicUrl,
   contentUrl: addresses.contentUrl,
@@ -44,7 +45,7 @@ const s3Handler = createS3Handler({
   region: s3Region,
   log,
   accessKey(id: string) {
-    const snapshot = followed.current()
+    const snapshot = followed?.current()
     return snapshot && subjectOfAccessKey(snapshot.identity, id)
   },
   permit: createPermit(followed),

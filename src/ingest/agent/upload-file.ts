@@ -89,8 +89,10 @@ async function putParts(
       signal.throwIfAborted()
       const offset = (number - 1) * partSizeBytes
       const body = await readPart(options, handle, offset, Math.min(partSizeBytes, stamp.sizeBytes - offset))
+      // The part's hash is made by another thread while this one goes on with that of the whole file.
+      const hashing = crypto.subtle.digest('SHA-256', body)
       whole.update(body)
-      const sha256 = createHash('sha256').update(body).digest('hex')
+      const sha256 = Buffer.from(await hashing).toString('hex')
       const before = known.get(number)
       if (before !== undefined) {
         if (before.sha256 !== sha256) throw changed(options)
@@ -182,8 +184,8 @@ async function readPart(
   handle: FileHandle,
   offset: number,
   sizeBytes: number,
-): Promise<Buffer> {
-  const body = Buffer.allocUnsafe(sizeBytes)
+): Promise<Buffer<ArrayBuffer>> {
+  const body = Buffer.from(new ArrayBuffer(sizeBytes))
   let filled = 0
   while (filled < sizeBytes) {
     const { bytesRead } = await handle.read(body, filled, sizeBytes - filled, offset + filled).catch((cause: Error) => {

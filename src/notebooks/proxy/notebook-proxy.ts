@@ -17,6 +17,7 @@ import type { Duplex } from 'node:stream'
 import type { Logger } from '../../foundation/log.ts'
 import { identityHeader, signIdentity } from './identity-header.ts'
 import { enterPage, messagePage, pageHeaders } from './pages.ts'
+import { connectPatiently } from './patient-socket.ts'
 import { locate, type NotebookRoute } from './route.ts'
 
 export interface NotebookProxyOptions {
@@ -159,11 +160,10 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
   ): void {
     const place = reach(route.socketPath)
     const upstream = httpRequest({
-      socketPath: place.path,
+      createConnection: () => connectPatiently(place.path),
       method: request.method,
       path: request.url,
       headers: forwarded(request, route, person),
-      agent: false,
       timeout: firstAnswerMs,
     })
     upstream.once('socket', (socket) => socket.once('close', place.release).once('connect', place.release))
@@ -271,10 +271,9 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       const { route, person } = admitted
       const place = reach(route.socketPath)
       const upstream = httpRequest({
-        socketPath: place.path,
+        createConnection: () => connectPatiently(place.path),
         method: 'GET',
         path: request.url,
-        agent: false,
         timeout: firstAnswerMs,
         headers: { ...forwarded(request, route, person), connection: 'Upgrade', upgrade: 'websocket' },
       })

@@ -348,6 +348,27 @@ describe('faults of servers', () => {
     }
   })
 
+  test('a server that refuses on the headers alone is heard, whatever of the body is still to come', async () => {
+    const upstream = createSocketServer((socket) =>
+      socket
+        .once('data', () =>
+          socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno', () =>
+            socket.destroy(),
+          ),
+        )
+        .on('error', () => undefined),
+    ) as unknown as Server
+    const stand = await openStand({ upstream })
+    for (const sizeBytes of [10, 100_000, 5_000_000]) {
+      const answer = await fetch(`${stand.origin}/user/alice/s1/api/contents/x`, {
+        method: 'PUT',
+        body: Buffer.alloc(sizeBytes),
+        headers: { cookie },
+      })
+      expect([answer.status, await answer.text()], `${sizeBytes} bytes`).toEqual([403, 'no'])
+    }
+  })
+
   test('a browser that leaves does not leave its request behind', async () => {
     let closed = 0
     const upstream = createHttpServer((request, response) => {
