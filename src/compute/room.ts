@@ -17,6 +17,7 @@ import * as store from './job-store.ts'
 import { requireSandbox } from './launch.ts'
 import type { JobKind, JobSpec, Workspace } from './model.ts'
 import { sumOf } from './queue.ts'
+import { releaseCgroups } from './sandbox/cgroups.ts'
 import { openSandbox, type Sandbox } from './sandbox/sandbox.ts'
 import { endedStates, jobOf, liveStates, storedStates } from './states.ts'
 import type { ComputeTables } from './tables.ts'
@@ -281,6 +282,8 @@ export function openCompute(options: ComputeOptions): Compute {
     async close() {
       unfollow()
       await executor?.close()
+      const cgroups = (await sandbox)?.cgroups
+      if (cgroups !== undefined) await releaseCgroups(cgroups)
     },
   }
 }

@@ -17,7 +17,6 @@ export type {
   RunFormat,
   RunPlace,
 } from './run-format.ts'
-export { midasRunFormat } from './adapters/midas-run-format.ts'
 export { runAgent } from './agent/agent.ts'
 export type { AgentEvent, AgentOptions } from './agent/agent.ts'
 /** A DAQ without a detector. */
@@ -26,7 +25,6 @@ export type { SimulateDaqEvent, SimulateDaqOptions } from './simulate-daq.ts'
 /** A small S3 client for uploads: signature version 4, multipart; used by the agent. */
 export { createS3Client } from './agent/s3-client.ts'
 export type { S3Client, S3ClientOptions } from './agent/s3-client.ts'
-export { ingestFaults } from './errors.ts'
 export { registerDaqCommands } from './commands.ts'
 
 /** For `migrate`: the ingest room's migrations in order. */

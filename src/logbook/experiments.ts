@@ -118,7 +118,7 @@ export async function requireExperiment(database: Kysely<any>, name: string): Pr
   const row = await db.selectFrom('logbook_experiment').selectAll().where('name', '=', name).executeTakeFirst()
   if (row === undefined) {
     throw logbookFaults.noSuchExperiment(`There is no experiment '${name}'.`, {
-      hint: 'See them all: cygnet experiments',
+      hint: 'Ask which experiments there are, or see the home page of Cygnet.',
     })
   }
   return { name: row.name, title: row.title, template: row.template, createdMs: row.created_ms }

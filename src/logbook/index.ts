@@ -12,7 +12,6 @@ export type { FileNews, StoredRunFile } from './run-files.ts'
 export type { FaultNews, StoredFault } from './faults.ts'
 export type { ConditionValue } from './conditions.ts'
 export type { RunPage } from './run-list.ts'
-export { logbookFaults } from './errors.ts'
 export { experimentOf, registerRunsCommands } from './commands.ts'
 
 /** For `migrate`: the logbook's migrations in order. */

@@ -36,4 +36,11 @@ export const shellContract = defineContract('shell', {
     permission: { action: 'ops.read', of: 'site' },
     answer: statusSchema,
   },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    summary: 'The same figures in the Prometheus text format',
+    permission: { action: 'ops.read', of: 'site' },
+    stream: 'bytes',
+  },
 })

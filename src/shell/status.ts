@@ -6,6 +6,7 @@ import type { Compute } from '../compute/index.ts'
 import { readJsonFile } from '../foundation/files.ts'
 import { bindRoutes, type Gate } from '../foundation/http.ts'
 import type { Jobs } from '../foundation/jobs.ts'
+import { createMetrics, type Metrics } from '../foundation/metrics.ts'
 import { isSameProcess, type ProcessIdentity } from '../foundation/processes.ts'
 import type { Clock } from '../foundation/time.ts'
 import type { StorageFollower } from '../storage/index.ts'
@@ -25,6 +26,7 @@ export interface StatusParts {
 export function bindStatusRoutes(app: FastifyInstance, { gate, home, clock, jobs, compute, storageFollower }: StatusParts): void {
   const startedMs = clock.nowMs()
   const version = programVersion()
+  const metrics = metricsOf({ home, jobs, storageFollower })
   bindRoutes(
     app,
     shellContract,
@@ -50,9 +52,28 @@ export function bindStatusRoutes(app: FastifyInstance, { gate, home, clock, jobs
           lastErrors: deadLetters.slice(0, 20).map((letter) => ({ atMs: letter.finishedMs, what: `${letter.kind}: ${letter.reason}` })),
         }
       },
+      metrics: async () => ({ contentType: metrics.contentType, body: Buffer.from(await metrics.text()) }),
     },
     gate,
   )
+}
+
+function metricsOf({ home, jobs, storageFollower }: Pick<StatusParts, 'home' | 'jobs' | 'storageFollower'>): Metrics {
+  const metrics = createMetrics({ process: 'control' })
+  metrics.gauge('cygnet_storage_lag_changes', 'Changes of objects not yet seen by the logbook', [], async (gauge) => {
+    gauge.set(await storageFollower.lag())
+  })
+  metrics.gauge('cygnet_jobs_background', 'Background jobs by state', ['state'], async (gauge) => {
+    for (const [state, count] of Object.entries(await jobs.counts())) gauge.set({ state }, count)
+  })
+  metrics.gauge('cygnet_disk_free_bytes', 'Free bytes where the data lie', [], async (gauge) => {
+    const { bavail, bsize } = await statfs(home.data)
+    gauge.set(bavail * bsize)
+  })
+  metrics.gauge('cygnet_process_proportional_bytes', 'Proportional set size of each process', ['name'], async (gauge) => {
+    for (const { name, memoryBytes } of await processesOf(home)) gauge.set({ name }, memoryBytes)
+  })
+  return metrics
 }
 
 async function processesOf(home: Home) {

@@ -28,6 +28,11 @@ export function attemptCgroup(cgroups: Cgroups, attempt: string): AttemptCgroup 
   }
 }
 
+/** Takes the installation's own groups away if no attempt has one below them. */
+export async function releaseCgroups(cgroups: Cgroups): Promise<void> {
+  for (const parent of Object.values(cgroups.parents)) await rmdir(parent).catch(() => undefined)
+}
+
 async function detectVersion2(mounts: string[][], label: string): Promise<Cgroups | undefined> {
   const top = mounts.find((mount) => mount[2] === 'cgroup2')?.[1]
   if (top === undefined) return undefined

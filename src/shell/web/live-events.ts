@@ -76,6 +76,8 @@ export function useLiveEvents(experiment: string | undefined): LiveState {
     let flush: ReturnType<typeof setTimeout> | undefined
     let heardAtMs = Date.now()
     let open = false
+    let attempt = new AbortController()
+    let wake = (): void => {}
 
     // A burst of facts asks once: the first answer after 150 ms, further ones a second apart.
     const schedule = (delayMs: number): void => {
@@ -102,10 +104,11 @@ export function useLiveEvents(experiment: string | undefined): LiveState {
       let lastId: string | undefined
       let failures = 0
       while (!stop.signal.aborted) {
+        attempt = new AbortController()
         try {
           const answer = await fetch(`/api/experiments/${encodeURIComponent(experiment)}/events`, {
             headers: { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) },
-            signal: stop.signal,
+            signal: AbortSignal.any([stop.signal, attempt.signal]),
           })
           if (!answer.ok || answer.body === null) throw new Error(`stream answered ${answer.status}`)
           if (failures > 0) void queries.invalidateQueries()
@@ -130,12 +133,22 @@ export function useLiveEvents(experiment: string | undefined): LiveState {
         tell()
         const pauseMs = reconnectMs[Math.min(failures, reconnectMs.length - 1)] ?? 10_000
         failures += 1
-        await new Promise((resolve) => setTimeout(resolve, pauseMs))
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          setTimeout(resolve, pauseMs)
+        })
       }
     }
+    // A laptop that sleeps or loses its network knows before the connection does.
+    const offline = (): void => attempt.abort()
+    const online = (): void => wake()
+    window.addEventListener('offline', offline)
+    window.addEventListener('online', online)
     void follow()
     return () => {
       stop.abort()
+      window.removeEventListener('offline', offline)
+      window.removeEventListener('online', online)
       clearInterval(watch)
       clearTimeout(flush)
     }

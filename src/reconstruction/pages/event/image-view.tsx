@@ -63,12 +63,16 @@ export function ImageView(props: {
 
   useEffect(() => {
     const element = host.current
-    const canvas = picture.current
     const top = overlay.current
-    if (element === null || canvas === null || top === null) return
+    if (element === null || top === null) return
+    // A canvas is bound for life to the first context it gave; each painter therefore gets a fresh one.
+    const canvas = document.createElement('canvas')
+    canvas.setAttribute('aria-hidden', 'true')
+    element.insertBefore(canvas, top)
+    picture.current = canvas
     const painter = (plain ? undefined : createWebglPainter(canvas, () => setWebglLost(true))) ?? createCanvasPainter(canvas)
     if (painter === undefined) {
-      // The canvas may be bound to a WebGL context that did not work; a fresh one is made without it.
+      canvas.remove()
       if (!plain) setWebglLost(true)
       else onPainter('none')
       return
@@ -120,6 +124,8 @@ export function ImageView(props: {
       observer.disconnect()
       unsubscribe()
       painter.close()
+      canvas.remove()
+      picture.current = null
     }
   }, [store, plain, onPainter])
 
@@ -176,8 +182,7 @@ export function ImageView(props: {
       onContextMenu={(event) => event.preventDefault()}
       {...drag}
     >
-      <canvas key={plain ? 'plain' : 'webgl'} ref={picture} role="img" aria-label={props.label} />
-      <canvas ref={overlay} aria-hidden="true" />
+      <canvas ref={overlay} role="img" aria-label={props.label} />
     </div>
   )
 }
