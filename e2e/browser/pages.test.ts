@@ -93,7 +93,7 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
         await page.goto(at(path))
         await page.locator('#content').getByText(text).first().waitFor()
         await page.getByText('on the way').waitFor({ state: 'detached' })
-        await page.evaluate(() => document.fonts.ready)
+        await page.waitForFunction(() => document.querySelector('.cy-waiting') === null)
         await picture(page, `${name}-${scheme}`)
         expect(await seriousFaults(page), name).toEqual([])
         expect(complaints.list, name).toEqual([])

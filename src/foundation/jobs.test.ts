@@ -151,6 +151,26 @@ forEachDatabase('background jobs', (open) => {
     await jobs.close()
   })
 
+  test('the sole worker takes at once what a dead one left', async () => {
+    await using database = await open()
+    await migrate(database, [])
+    const clock = fakeClock()
+    await enqueue(database, { kind: 'left', payload: { n: 1 } }, clock)
+    await database.kysely
+      .updateTable('background_job')
+      .set({ state: 'running', worker: 'dead', attempts: 1, lease_until_ms: clock.nowMs() + 30_000 })
+      .execute()
+    const jobs = openJobs({ database, clock, log, soleWorker: true })
+    const attempts: number[] = []
+    jobs.register('left', payload, async (_payload, { attempt }) => {
+      attempts.push(attempt)
+    })
+    jobs.start()
+    await jobs.settled()
+    expect(attempts).toEqual([2])
+    await jobs.close()
+  })
+
   test('many jobs and two workers: each job runs once, never more at once than allowed', async () => {
     await using database = await open()
     await migrate(database, [])

@@ -114,7 +114,18 @@ export async function enqueueJob(
   return { id: present.id, created: false }
 }
 
-export function openJobs({ database, clock, log }: { database: OpenedDatabase; clock: Clock; log: Logger }): Jobs {
+export interface JobsOptions {
+  database: OpenedDatabase
+  clock: Clock
+  log: Logger
+  /**
+   * True for the process that alone may open the database: a job that is running when it starts was left by one that
+   * died, and is taken at once instead of when its lease ends.
+   */
+  soleWorker?: boolean
+}
+
+export function openJobs({ database, clock, log, soleWorker = false }: JobsOptions): Jobs {
   const kysely = database.kysely as Kysely<FoundationTables>
   const worker = `${hostname()}:${process.pid}:${uuid7()}`
   const registrations = new Map<string, Registration>()
@@ -233,10 +244,21 @@ export function openJobs({ database, clock, log }: { database: OpenedDatabase; c
     return taken > 0
   }
 
+  async function takeOver(): Promise<void> {
+    await kysely
+      .updateTable('background_job')
+      .set({ lease_until_ms: clock.nowMs() })
+      .where('state', '=', 'running')
+      .execute()
+  }
+
   async function work(): Promise<void> {
+    let mustTakeOver = soleWorker
     while (!closing.signal.aborted) {
       const heard = wakeUp.ticket()
       try {
+        if (mustTakeOver) await takeOver()
+        mustTakeOver = false
         if (!(await round())) await heard.wait(closing.signal)
       } catch (error) {
         log.error({ error }, 'jobs cannot be taken; trying again')

@@ -8,3 +8,5 @@ export { notebooksContract, type Session, type SessionState, type Ticket, type E
 export { createNotebookProxy, type NotebookProxy, type NotebookProxyOptions } from './proxy/notebook-proxy.ts'
 export { notebookRoute, type NotebookRoute } from './proxy/route.ts'
 export { openEnvironment, type PythonEnvironment, type ReadyEnvironment } from './environment/environment.ts'
+/** A small client of a kernel through the platform, for checks, tests and benches. */
+export { openKernel, type Kernel } from './kernel-client.ts'

@@ -60,7 +60,7 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   ])
   const facts = openFacts({ database, clock, log })
   closers.push(() => facts.close())
-  const jobs = openJobs({ database, clock, log })
+  const jobs = openJobs({ database, clock, log, soleWorker: true })
   closers.push(() => jobs.close())
 
   let publish: () => Promise<void> = async () => {}

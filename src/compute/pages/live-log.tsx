@@ -61,10 +61,15 @@ export function LiveLog(props: { job: Job }): ReactNode {
           if (event.key === 'End') setFollow(true)
         }}
       >
-        {empty ? (props.job.startedMs === null ? t('job.logWaiting') : t('job.logEmpty')) : text.lines.join('\n')}
+        {empty ? nothingYet(props.job) : text.lines.join('\n')}
       </pre>
     </>
   )
+}
+
+function nothingYet(job: Job): string {
+  if (finalStates.has(job.state)) return t('job.logNone')
+  return job.startedMs === null ? t('job.logWaiting') : t('job.logEmpty')
 }
 
 function useLog(job: Job): { text: LogText; cut: boolean } {

@@ -64,6 +64,7 @@ export const t = messagesOf({
   'job.follow': 'Follow the end',
   'job.raw': 'Download all',
   'job.logWaiting': 'Not yet: the job has not started.',
+  'job.logNone': 'It printed nothing.',
   'job.logEmpty': 'It has printed nothing so far.',
   'job.logTrimmed': 'Only the last {count} lines are shown; the download has all.',
   'job.logCut': 'The live log was cut; trying again.',

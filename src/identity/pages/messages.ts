@@ -8,7 +8,7 @@ export const t = messagesOf({
   'signIn.how': 'Links work once. Ask the person who runs this platform for one, or, if that is you, print one on its machine:',
   'signIn.command': 'cygnet admin-link',
   'signIn.copy': 'Copy the command',
-  'signIn.fresh': 'On a fresh platform, `cygnet up` prints the first link itself.',
+  'signIn.fresh': 'On a fresh platform the start command (cygnet up) prints the first link itself.',
   'signIn.failed': 'The link did not work',
   'signIn.failedHint': 'Links work once and for a limited time. A new one is printed by the command below; opening the same link twice is the usual reason.',
   'signIn.already': 'You are signed in',

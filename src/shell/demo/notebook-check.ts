@@ -1,18 +1,10 @@
 /** Opens a run in a notebook the way a browser does, over the wire, and runs every cell of what is found there. */
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import type { Client } from '../../foundation/client.ts'
-import type { notebooksContract, Session } from '../../notebooks/index.ts'
+import { openKernel, type notebooksContract, type Session } from '../../notebooks/index.ts'
 import { shellFaults } from '../errors.ts'
 
 const startPatienceMs = 180_000
-const cellPatienceMs = 120_000
-
-export interface CellOutput {
-  text: string
-  images: number
-}
 
 /** Starts (or finds) the session of a run and waits until it runs. */
 export async function startSession(
@@ -50,101 +42,27 @@ export async function enterSession(client: Client<typeof notebooksContract>, ses
   return cookie
 }
 
-/** Runs all code cells of the notebook the session opens with, in order, in one kernel. */
-export async function runNotebook(session: Session, cookie: string): Promise<CellOutput[]> {
-  const base = session.url.replace(/lab$/, '')
-  const origin = new URL(base).origin
-  const jupyter = await jupyterCall(base, origin, cookie)
-  const notebook = (await jupyter('GET', `api/contents/${session.openPath}`)) as NotebookFile
-  const cells = notebook.content.cells.filter((cell) => cell.cell_type === 'code')
-  const kernel = (await jupyter('POST', 'api/kernels', {})) as { id: string }
-  const socket = new WebSocket(`${base.replace(/^http/, 'ws')}api/kernels/${kernel.id}/channels?session_id=${randomUUID()}`, {
-    headers: { cookie, origin },
-  })
+/** Runs all code cells of the notebook the session opens with, in order, in one kernel; answers the pictures drawn. */
+export async function runNotebook(session: Session, cookie: string): Promise<{ pictures: number }> {
+  const baseUrl = session.url.replace(/lab$/, '')
+  const answer = await fetch(`${baseUrl}api/contents/${session.openPath}`, { headers: { cookie } })
+  if (!answer.ok) throw shellFaults.demoFailed(`The notebook ${session.openPath} cannot be read: ${answer.status} ${await answer.text()}`)
+  const { content } = (await answer.json()) as NotebookFile
+  const kernel = await openKernel({ baseUrl, cookie })
   try {
-    await new Promise((done, failed) => socket.once('open', done).once('error', failed))
-    const outputs: CellOutput[] = []
-    for (const { source } of cells) outputs.push(await runCell(socket, Array.isArray(source) ? source.join('') : source))
-    return outputs
+    let pictures = 0
+    for (const { source } of content.cells.filter((cell) => cell.cell_type === 'code')) {
+      const code = Array.isArray(source) ? source.join('') : source
+      const { status, error, data } = await kernel.run(code)
+      if (status !== 'ok') throw shellFaults.demoFailed(`A notebook cell failed: ${error}\n${code}`)
+      pictures += data.filter((each) => each['image/png'] !== undefined).length
+    }
+    return { pictures }
   } finally {
-    socket.close()
-    await jupyter('DELETE', `api/kernels/${kernel.id}`)
+    await kernel.close()
   }
 }
 
 interface NotebookFile {
   content: { cells: { cell_type: string; source: string | string[] }[] }
-}
-
-/** Jupyter wants its own cookie echoed in a header on every change: fetched once, like a page load does. */
-async function jupyterCall(base: string, origin: string, cookie: string) {
-  const page = await fetch(`${base}lab`, { headers: { cookie, accept: 'text/html' } })
-  await page.arrayBuffer()
-  const xsrf = page.headers.getSetCookie().find((each) => each.startsWith('_xsrf='))?.split(';', 1)[0]
-  const cookies = xsrf === undefined ? cookie : `${cookie}; ${xsrf}`
-  return async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const answer = await fetch(base + path, {
-      method,
-      headers: {
-        cookie: cookies,
-        origin,
-        ...(xsrf === undefined ? {} : { 'x-xsrftoken': xsrf.slice('_xsrf='.length) }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await answer.text()
-    if (!answer.ok) throw shellFaults.demoFailed(`The notebook server answered ${answer.status} to ${method} ${path}: ${text.slice(0, 300)}`)
-    return text === '' ? undefined : JSON.parse(text)
-  }
-}
-
-/** Jupyter's message protocol on one socket: execute, collect what is printed and drawn, end at `idle`. */
-function runCell(socket: WebSocket, code: string): Promise<CellOutput> {
-  const messageId = randomUUID()
-  const output: CellOutput = { text: '', images: 0 }
-  return new Promise((done, failed) => {
-    const timer = setTimeout(() => finish(shellFaults.demoFailed('A notebook cell gave no answer for two minutes.')), cellPatienceMs)
-    const finish = (error?: Error) => {
-      clearTimeout(timer)
-      socket.off('message', onMessage)
-      if (error) failed(error)
-      else done(output)
-    }
-    const onMessage = (data: Buffer) => {
-      const message = JSON.parse(data.toString()) as KernelMessage
-      if (message.parent_header.msg_id !== messageId) return
-      const { content } = message
-      if (message.msg_type === 'stream') output.text += content.text ?? ''
-      if (message.msg_type === 'display_data' || message.msg_type === 'execute_result') {
-        output.text += content.data?.['text/plain'] ?? ''
-        if (content.data?.['image/png'] !== undefined) output.images++
-      }
-      if (message.msg_type === 'error') finish(shellFaults.demoFailed(`A notebook cell failed: ${content.ename}: ${content.evalue}\n${code}`))
-      if (message.msg_type === 'status' && content.execution_state === 'idle') finish()
-    }
-    socket.on('message', onMessage)
-    socket.send(
-      JSON.stringify({
-        header: { msg_id: messageId, msg_type: 'execute_request', username: '', session: messageId, version: '5.3', date: '' },
-        parent_header: {},
-        metadata: {},
-        content: { code, silent: false, store_history: true, user_expressions: {}, allow_stdin: false, stop_on_error: true },
-        channel: 'shell',
-        buffers: [],
-      }),
-    )
-  })
-}
-
-interface KernelMessage {
-  msg_type: string
-  parent_header: { msg_id?: string }
-  content: {
-    text?: string
-    data?: Record<string, string>
-    execution_state?: string
-    ename?: string
-    evalue?: string
-  }
 }

@@ -151,8 +151,8 @@ async function checkNotebook({ client }: Demo, run: WrittenRun, onProgress: (mes
   const cookie = await enterSession(api, session)
   const readyMs = performance.now() - startedMs
   onProgress('notebook: running its cells')
-  const outputs = await runNotebook(session, cookie)
-  if (outputs.reduce((sum, { images }) => sum + images, 0) === 0) throw shellFaults.demoFailed('The notebook drew no picture.')
+  const { pictures } = await runNotebook(session, cookie)
+  if (pictures === 0) throw shellFaults.demoFailed('The notebook drew no picture.')
   await api.stopSession({ params: { session: session.id } })
   return readyMs
 }

@@ -33,6 +33,7 @@ export const t = messagesOf({
   'me.scheme': 'Colour scheme',
   'me.signOut': 'Sign out',
   'keys.title': 'Keyboard',
+  'keys.close': 'Close',
   'keys.off': 'Single-key shortcuts are on',
   'keys.help': 'Show this list',
   'keys.go': 'Go to {page}',

@@ -49,7 +49,7 @@ export function EventBar(props: {
   return (
     <header className="cy-event-bar">
       <ActionIcon.Group>
-        <ActionIcon variant="default" disabled={name.event <= 0} aria-label={t('keys.previousEvent')} onClick={() => props.onStep(name.event - 1)}>◂</ActionIcon>
+        <ActionIcon variant="default" disabled={name.event <= 0} aria-label={t('keys.previousEvent')} onClick={() => props.onStep(Math.min(name.event - 1, last))}>◂</ActionIcon>
         <ActionIcon variant="default" disabled={name.event >= last} aria-label={t('keys.nextEvent')} onClick={() => props.onStep(name.event + 1)}>▸</ActionIcon>
       </ActionIcon.Group>
       <h1>

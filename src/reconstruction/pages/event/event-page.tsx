@@ -36,7 +36,8 @@ export default function EventPage(props: PageProps): ReactNode {
 
   const data = useEventData(name)
   const images = Math.max(data.run?.images ?? 0, ...data.events.map((event) => event.event + 1))
-  const last = Math.max(images - 1, name.event)
+  // Before the run is known the event itself is the last one we know of.
+  const last = images > 0 ? images - 1 : name.event
   const neighbours = [name.event + 1, name.event - 1].filter((event) => event >= 0 && event <= last)
   const { frame, error, loading, retry } = useFrame({ ...name, camera: view.camera, view: view.view }, neighbours)
 
