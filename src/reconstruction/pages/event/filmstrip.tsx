@@ -10,7 +10,11 @@ export function Filmstrip(props: { name: EventName; last: number; events: Recons
   const { name, last } = props
   const strip = useRef<HTMLElement>(null)
   useEffect(() => {
-    strip.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+    // Only sideways: scrollIntoView would also move the page away from the image.
+    const here = strip.current?.querySelector<HTMLElement>('[aria-current]')
+    if (strip.current !== null && here !== null && here !== undefined) {
+      strip.current.scrollLeft = here.offsetLeft - strip.current.offsetLeft - strip.current.clientWidth / 2
+    }
   }, [name.event])
   const most = Math.max(...props.events.map((event) => event.selectedClusters), 1)
   const known = new Map(props.events.map((event) => [event.event, event]))

@@ -25,16 +25,24 @@ export function percentile(counts: Counts, share: number): number {
   return counts.bins.length - 1 - counts.offset
 }
 
-/** How much of the bright end may saturate; pressing Auto again takes the next one. */
-export const strengths = [0.0005, 0.0035, 0.01, 0.03]
+/**
+ * How much of the bright end may saturate, and how many noise widths above the middle the window ends at least, so that
+ * an empty image does not look like fireworks. Pressing Auto again takes the next, stronger one.
+ */
+export const strengths = [
+  { saturated: 0.0035, widths: 8 },
+  { saturated: 0.01, widths: 6 },
+  { saturated: 0.02, widths: 4 },
+  { saturated: 0.03, widths: 3 },
+]
 
-/** Automatic limits. At least four noise widths above the middle, so that an empty image does not look like fireworks. */
+/** Automatic limits, the gentlest first. */
 export function autoWindow(counts: Counts, strength = 0): Window {
-  const saturated = strengths[strength % strengths.length] ?? 0.0005
+  const { saturated, widths } = strengths[strength % strengths.length] ?? { saturated: 0.0035, widths: 8 }
   const low = percentile(counts, 0.005)
   const middle = percentile(counts, 0.5)
   const noise = Math.max(middle - percentile(counts, 0.16), 1)
-  const high = Math.max(percentile(counts, 1 - saturated), middle + 4 * noise)
+  const high = Math.max(percentile(counts, 1 - saturated), middle + widths * noise)
   return { low, high: Math.max(high, low + 1) }
 }
 
