@@ -1,9 +1,10 @@
 /** The pages as people use them, in a real Chromium, on a platform with one pedestal run and one data run. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, runCygnet, startPlatform, type RunningPlatform } from '../platform.ts'
+import { cygnet, eventually, runCygnet, startPlatform, type RunningPlatform } from '../platform.ts'
 import { experiment, setUpExperiment, showReconstruction, type Scenario } from '../scenario.ts'
 import { buildPages, chromiumPath, dragFrameRate, freshLink, launch, listen, picture, seriousFaults, signedIn } from './chromium.ts'
 
@@ -346,6 +347,24 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     expect(await page.getByRole('link', { name: 'sim:2' }).count()).toBe(1)
     await context.setOffline(false)
     await page.getByText('live', { exact: true }).waitFor()
+    await page.close()
+  })
+
+  test('the command line is signed in by confirming its code', async () => {
+    const person = mkdtempSync(join(tmpdir(), 'cygnet-person-'))
+    const login = cygnet(['login', '--server', platform.platformUrl], { HOME: person, CYGNET_TOKEN: '' })
+    let said = ''
+    for (const stream of [login.stdout!, login.stderr!]) stream.on('data', (piece) => (said += String(piece)))
+    const ended = new Promise((done) => login.once('exit', done))
+    const code = await eventually('the code', async () => /user_code=([A-Z0-9-]+)/.exec(said)?.[1])
+    const { page, complaints } = await open(`/device?user_code=${code}`)
+    await page.getByText(code, { exact: true }).waitFor()
+    expect(await seriousFaults(page)).toEqual([])
+    await picture(page, 'device')
+    await page.getByRole('button', { name: 'Approve' }).click()
+    await page.getByText('Approved.').waitFor()
+    expect(await ended, said).toBe(0)
+    expect(complaints.list).toEqual([])
     await page.close()
   })
 

@@ -6,6 +6,7 @@ import { Writable } from 'node:stream'
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { migrate, openDatabase, transact, type AnyKysely, type Migration } from './database.ts'
+import type { AnyTransaction } from './database.ts'
 import { createLogger } from './log.ts'
 import { forEachDatabase, temporaryDirectory } from './testing.ts'
 
@@ -102,13 +103,19 @@ forEachDatabase('database', (open, kind) => {
     ])
   })
 
-  test('each commit rings, a rolled back transaction does not', async () => {
+  test('each commit that changed something rings; a rolled back one and a mere look do not', async () => {
     await using database = await open()
     await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])
     await new Promise((resolve) => setImmediate(resolve))
     let rings = 0
     database.onCommit(() => (rings += 1))
-    await transact(database, async () => await Promise.reject(new Error('no'))).catch(() => {})
+    const insert = async (trx: AnyTransaction) => await trx.insertInto('note').values({ id: 'no' }).execute()
+    await transact(database, async (trx) => {
+      await insert(trx)
+      throw new Error('no')
+    }).catch(() => {})
+    await transact(database, async (trx) => await trx.selectFrom('note').selectAll().execute())
+    await transact(database, async (trx) => await trx.deleteFrom('note').where('id', '=', 'nothing').execute())
     await new Promise((resolve) => setTimeout(resolve, 5))
     expect(rings).toBe(0)
     const rung = new Promise<void>((resolve) => database.onCommit(resolve))

@@ -3,7 +3,16 @@
  * Rooms stay in the portable subset (docs/adr/0002): text ids, integer milliseconds, JSON as text, booleans 0/1.
  */
 import { dirname } from 'node:path'
-import { Kysely, PostgresDialect, type Dialect, type Driver, type Transaction } from 'kysely'
+import {
+  Kysely,
+  PostgresDialect,
+  type AbortableOperationOptions,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type Transaction,
+} from 'kysely'
 import { openPostgresPool, takeWriterPlace } from './adapters/postgres-pool.ts'
 import { openSqliteFile, sqliteDialect } from './adapters/sqlite-dialect.ts'
 import { Fault, foundationFaults } from './errors.ts'
@@ -86,7 +95,7 @@ async function openSqlite(path: string, options: DatabaseOptions): Promise<Opene
     if (options.exclusive) lock = await acquireLock(`${path}.lock`).catch(refuseSecondWriter(path))
   }
   const commits = new CommitBell()
-  const dialect = sqliteDialect(openSqliteFile(path), () => commits.ring())
+  const dialect = sqliteDialect(openSqliteFile(path))
   return opened(dialect, 'sqlite', inMemory ? undefined : path, commits, options.log, async () => await lock?.release())
 }
 
@@ -148,9 +157,28 @@ function opened(
   return { kysely, kind, path, onCommit: (listener) => commits.add(listener), close, [Symbol.asyncDispose]: close }
 }
 
-/** The driver, with a bell at each commit and a log line for each transaction that makes others wait. */
+/**
+ * The driver, with a bell at each commit that changed something and a log line for each transaction that makes others
+ * wait. Looking for work in a transaction must not ring: whoever looks at each ring would never rest.
+ */
 function watched(driver: Driver, commits: CommitBell, log: Logger | undefined): Driver {
   const begun = new WeakMap<object, { atMs: number; alarm: NodeJS.Timeout }>()
+  const changed = new WeakSet<object>()
+  const listenedTo = new WeakSet<object>()
+  const listenTo = (connection: DatabaseConnection): DatabaseConnection => {
+    if (listenedTo.has(connection)) return connection
+    listenedTo.add(connection)
+    const execute = connection.executeQuery.bind(connection)
+    connection.executeQuery = async <Row>(query: CompiledQuery, options?: AbortableOperationOptions) => {
+      const result = await execute<Row>(query, options)
+      if (isChange(query.sql) && (result.numAffectedRows ?? BigInt(result.rows.length)) > 0n) {
+        if (begun.has(connection)) changed.add(connection)
+        else commits.ring()
+      }
+      return result
+    }
+    return connection
+  }
   const ended = (connection: object, how: string) => {
     const transaction = begun.get(connection)
     if (transaction === undefined) return
@@ -161,30 +189,36 @@ function watched(driver: Driver, commits: CommitBell, log: Logger | undefined): 
   }
   return {
     init: (init) => driver.init(init),
-    acquireConnection: (acquire) => driver.acquireConnection(acquire),
+    acquireConnection: async (acquire) => listenTo(await driver.acquireConnection(acquire)),
     releaseConnection: (connection, release) => driver.releaseConnection(connection, release),
     destroy: (destroy) => driver.destroy(destroy),
     async beginTransaction(connection, settings) {
       await driver.beginTransaction(connection, settings)
-      const { stack } = new Error('begun here')
+      // Its stack is only put into words if it is asked for.
+      const begunHere = new Error('begun here')
       const alarm = setTimeout(() => {
-        log?.error({ stack }, 'a transaction is stuck: does it await something else, or the database beside it?')
+        log?.error({ stack: begunHere.stack }, 'a transaction is stuck: does it await something else, or the database beside it?')
       }, stuckTransactionMs).unref()
       begun.set(connection, { atMs: performance.now(), alarm })
     },
     async commitTransaction(connection) {
       await driver.commitTransaction(connection)
       ended(connection, 'commit')
-      commits.ring()
+      if (changed.delete(connection)) commits.ring()
     },
     async rollbackTransaction(connection) {
       ended(connection, 'rollback')
+      changed.delete(connection)
       await driver.rollbackTransaction(connection)
     },
     ...(driver.savepoint && { savepoint: driver.savepoint.bind(driver) }),
     ...(driver.rollbackToSavepoint && { rollbackToSavepoint: driver.rollbackToSavepoint.bind(driver) }),
     ...(driver.releaseSavepoint && { releaseSavepoint: driver.releaseSavepoint.bind(driver) }),
   }
+}
+
+function isChange(sql: string): boolean {
+  return /^\s*(insert|update|delete|replace|merge)\b/i.test(sql) || /^\s*with\b.*\b(insert into|update|delete from)\b/is.test(sql)
 }
 
 /** Rings once per turn of the event loop, however many commits that turn had. */

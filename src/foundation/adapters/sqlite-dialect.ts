@@ -28,10 +28,9 @@ export function openSqliteFile(path: string): DatabaseSync {
   return file
 }
 
-/** `onWrite` is called after a statement outside of any transaction has changed something. */
-export function sqliteDialect(file: DatabaseSync, onWrite: () => void): Dialect {
+export function sqliteDialect(file: DatabaseSync): Dialect {
   return {
-    createDriver: () => new SqliteDriver(file, onWrite),
+    createDriver: () => new SqliteDriver(file),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalSqliteAdapter(),
     createIntrospector: (kysely: Kysely<unknown>) => new SqliteIntrospector(kysely),
@@ -49,9 +48,9 @@ class SqliteDriver implements Driver {
   readonly #file: DatabaseSync
   readonly #connection: SqliteConnection
 
-  constructor(file: DatabaseSync, onWrite: () => void) {
+  constructor(file: DatabaseSync) {
     this.#file = file
-    this.#connection = new SqliteConnection(file, onWrite)
+    this.#connection = new SqliteConnection(file)
   }
 
   async init() {}
@@ -95,24 +94,19 @@ class SqliteDriver implements Driver {
 
 class SqliteConnection implements DatabaseConnection {
   readonly #file: DatabaseSync
-  readonly #onWrite: () => void
   readonly #statements = new Map<string, StatementSync>()
 
-  constructor(file: DatabaseSync, onWrite: () => void) {
+  constructor(file: DatabaseSync) {
     this.#file = file
-    this.#onWrite = onWrite
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     const statement = this.#prepare(sql)
     const values = parameters.map(sqliteValue)
     if (statement.columns().length > 0) {
-      const rows = statement.all(...values).map((row) => ({ ...row })) as Row[]
-      if (!this.#file.isTransaction && !/^\s*(select|with|pragma|explain)\b/i.test(sql)) this.#onWrite()
-      return { rows }
+      return { rows: statement.all(...values).map((row) => ({ ...row })) as Row[] }
     }
     const { changes, lastInsertRowid } = statement.run(...values)
-    if (!this.#file.isTransaction) this.#onWrite()
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
   }
 
