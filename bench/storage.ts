@@ -25,6 +25,7 @@ const bigBytes = 10_000_000
 const bigObjects = 24
 const smallObjects = 600
 const together = 4
+const agent = new Agent({ keepAlive: true, maxSockets: together })
 
 if (process.argv[2] === 'serve') await serve(process.argv[3]!, Number(process.argv[4]))
 else await bench(Number(process.argv[2] ?? 50_000))
@@ -97,6 +98,7 @@ async function bench(keys: number): Promise<void> {
     report(`storage.list-first-${keys}`, perMillion(cold), 's per million keys', 'DESIGN floor', 30)
     report(`storage.list-${keys}`, perMillion(warm), 's per million keys', other === undefined ? 'DESIGN floor' : 'versitygw', other === undefined ? 30 : perMillion(other))
   } finally {
+    agent.destroy()
     for (const server of servers) server.process.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })
   }
@@ -157,6 +159,7 @@ async function started({ name, folder, argv }: { name: string; folder: string; a
   const [program, ...words] = argv(port) as [string, ...string[]]
   const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'inherit'] })
   const server = { name, url: `http://127.0.0.1:${port}`, folder, process: child }
+  process.once('exit', () => child.kill('SIGKILL'))
   for (let attempt = 0; ; attempt += 1) {
     try {
       await call(server, 'GET', `/${bucket}?list-type=2&max-keys=1`)
@@ -167,8 +170,6 @@ async function started({ name, folder, argv }: { name: string; folder: string; a
     }
   }
 }
-
-const agent = new Agent({ keepAlive: true, maxSockets: together })
 
 async function call({ url }: Server, method: string, target: string, body?: Buffer): Promise<Buffer> {
   const { host, hostname, port, pathname, searchParams } = new URL(target, url)

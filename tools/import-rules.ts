@@ -31,14 +31,14 @@ export const importRules: IForbiddenRuleType[] = [
   },
   {
     name: 'shell-enters-by-the-door',
-    comment: 'The shell also joins commands.ts and pages/index.ts of the rooms.',
+    comment: 'The shell also joins commands.ts, pages/index.ts and gateway.ts (the small door for gateways) of the rooms.',
     severity: 'error',
     from: { path: '^src/shell/' },
     to: {
       path: '^src/[^/]+/',
       pathNot: [
         '^src/shell/',
-        '^src/[^/]+/(index|contract|commands)\\.ts$',
+        '^src/[^/]+/(index|contract|commands|gateway)\\.ts$',
         '^src/[^/]+/pages/index\\.tsx?$',
         '^src/foundation/[^/]+$',
       ],

@@ -183,7 +183,7 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     const difference = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + Math.abs(value - b[index]!), 0) / a.length
 
     test('shows true counts by WebGL2; the plain canvas shows the same', async () => {
-      const { page } = await open(`/e/${experiment}/runs/sim/2/events/1?w=90,130`)
+      const { page } = await open(`/e/${experiment}/runs/sim/2/events/1?w=90,130&painter=webgl`)
       await ready(page)
       const webgl = await shown(page)
       expect(webgl.renderer).toBe('webgl2')
@@ -201,7 +201,7 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       expect(canvas.renderer).toBe('canvas')
       expect(canvas.readout).toBe(webgl.readout)
       expect(difference(canvas.pixels, webgl.pixels)).toBeLessThan(6)
-      await page.getByText('This browser has no WebGL2').waitFor()
+      await page.getByText('Drawn without a graphics card').waitFor()
       await page.close()
     })
 
@@ -257,9 +257,8 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       expect(bytes.subarray(1, 4).toString()).toBe('PNG')
       expect(bytes.length).toBeGreaterThan(20_000)
       const rate = await dragFrameRate(page)
-      expect(rate.renderer).toBe('webgl2')
       expect(rate.framesPerSecond).toBeGreaterThan(0)
-      console.log(`event display: ${rate.framesPerSecond.toFixed(1)} pictures a second while dragging, ${rate.medianTookMs.toFixed(1)} ms of the page each (software GL)`)
+      console.log(`event display: ${rate.framesPerSecond.toFixed(1)} pictures a second while dragging by ${rate.renderer}, ${rate.medianTookMs.toFixed(1)} ms of the page each`)
       await page.close()
     })
 

@@ -119,6 +119,17 @@ export const machine = z.object({
 })
 export type Machine = z.infer<typeof machine>
 
+/** Section `compute` of cygnet.yaml. */
+export const computeConfig = z.object({
+  /** What jobs may hold of this machine; default all cores and 80 % of the memory. */
+  cpuMilli: z.number().int().min(100).optional(),
+  memoryMiB: z.number().int().min(64).optional(),
+  /** Memory that only sessions may take, so that a notebook opens while batch is busy. */
+  interactiveMemoryMiB: z.number().int().min(0).default(1024),
+  /** off: nobody but the owner of this Cygnet runs code. */
+  sandbox: z.enum(['auto', 'off']).default('auto'),
+})
+
 const jobParams = z.object({ job: z.string().min(1) })
 const experimentParams = z.object({ experiment: z.string().min(1) })
 

@@ -1,10 +1,11 @@
 /** The door of `compute`. */
-export { openCompute, computeConfig, type Compute, type ComputeOptions, type JobFilter } from './room.ts'
+export { openCompute, type Compute, type ComputeOptions, type JobFilter } from './room.ts'
 export { computeRoutes } from './routes.ts'
 export { registerJobCommands } from './commands.ts'
 export { computeMigrations } from './migrations/index.ts'
 export { computeErrors } from './errors.ts'
 export {
+  computeConfig,
   computeContract,
   type Job,
   type JobState,

@@ -9,7 +9,7 @@ import { transact, type AnyTransaction, type OpenedDatabase } from '../foundatio
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
 import { commandKind, type EnvironmentResolver } from './command-kind.ts'
-import type { Job, JobState, Machine, SandboxStatus } from './contract.ts'
+import type { Job, JobState, Machine, SandboxStatus, computeConfig } from './contract.ts'
 import { computeErrors } from './errors.ts'
 import { Executor } from './executor.ts'
 import { writePrivateFile } from './job-folder.ts'
@@ -21,17 +21,6 @@ import { releaseCgroups } from './sandbox/cgroups.ts'
 import { openSandbox, type Sandbox } from './sandbox/sandbox.ts'
 import { endedStates, jobOf, liveStates, storedStates } from './states.ts'
 import type { ComputeTables } from './tables.ts'
-
-/** Section `compute` of cygnet.yaml. */
-export const computeConfig = z.object({
-  /** What jobs may hold of this machine; default all cores and 80 % of the memory. */
-  cpuMilli: z.number().int().min(100).optional(),
-  memoryMiB: z.number().int().min(64).optional(),
-  /** Memory that only sessions may take, so that a notebook opens while batch is busy. */
-  interactiveMemoryMiB: z.number().int().min(0).default(1024),
-  /** off: nobody but the owner of this Cygnet runs code. */
-  sandbox: z.enum(['auto', 'off']).default('auto'),
-})
 
 export interface ComputeOptions {
   database: OpenedDatabase

@@ -1,6 +1,5 @@
 /** `login`, `logout`, `whoami` and `credentials`: everything over the wire, like anybody else. */
 import type { Command } from 'commander'
-import * as oidc from 'openid-client'
 import { createClient } from '../foundation/client.ts'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { printTime } from '../foundation/time.ts'
@@ -178,6 +177,8 @@ async function deviceSignIn(platformUrl: string, { output }: CommandContext): Pr
       hint: 'Check --server.',
     })
   }
+  // Only this way of signing in needs it: it is heavy.
+  const oidc = await import('openid-client')
   const plainHttp = platformUrl.startsWith('http:') ? [oidc.allowInsecureRequests] : []
   const config = await oidc
     .discovery(new URL(`${platformUrl}/oidc`), 'cli', undefined, oidc.None(), { execute: plainHttp })

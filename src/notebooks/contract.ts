@@ -42,6 +42,18 @@ export const environmentStatus = z.object({
 })
 export type EnvironmentStatus = z.infer<typeof environmentStatus>
 
+/** Section `notebooks` of cygnet.yaml. */
+export const notebooksConfig = z.object({
+  cpuMilli: z.number().int().min(100).default(1000),
+  memoryMiB: z.number().int().min(256).default(2048),
+  /** A session is ended after so long. */
+  walltimeHours: z
+    .number()
+    .min(0.1)
+    .max(24 * 365)
+    .default(24 * 7),
+})
+
 const sessionParams = z.object({ session: z.string().min(1) })
 
 export const notebooksContract = defineContract('notebooks', {

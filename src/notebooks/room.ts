@@ -6,7 +6,7 @@ import type { Clock } from '../foundation/time.ts'
 import type { Compute, Job } from '../compute/index.ts'
 import type { Identity } from '../identity/index.ts'
 import { z } from 'zod'
-import type { EnvironmentStatus, Session, SessionState, Ticket } from './contract.ts'
+import type { EnvironmentStatus, Session, SessionState, Ticket, notebooksConfig } from './contract.ts'
 import { openEnvironment } from './environment/environment.ts'
 import { notebookErrors } from './errors.ts'
 import { answers, writeNotebook, type JupyterPlace } from './jupyter-call.ts'
@@ -29,18 +29,6 @@ import {
   type SessionRow,
 } from './session-store.ts'
 import { starterNotebook, starterPath } from './starter-notebook.ts'
-
-/** Section `notebooks` of cygnet.yaml. */
-export const notebooksConfig = z.object({
-  cpuMilli: z.number().int().min(100).default(1000),
-  memoryMiB: z.number().int().min(256).default(2048),
-  /** A session is ended after so long. */
-  walltimeHours: z
-    .number()
-    .min(0.1)
-    .max(24 * 365)
-    .default(24 * 7),
-})
 
 export interface NotebooksOptions {
   database: OpenedDatabase

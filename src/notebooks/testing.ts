@@ -17,7 +17,8 @@ import { silentLogger, type Logger } from '../foundation/log.ts'
 import { systemClock } from '../foundation/time.ts'
 import { notebookMigrations } from './migrations/index.ts'
 import { createNotebookProxy, type NotebookProxy } from './proxy/notebook-proxy.ts'
-import { notebooksConfig, openNotebooks, type Notebooks } from './room.ts'
+import { notebooksConfig } from './contract.ts'
+import { openNotebooks, type Notebooks } from './room.ts'
 
 export const testCacheFolder = process.env.CYGNET_CACHE ?? `/tmp/cygnet-test-cache-${process.getuid?.() ?? 0}`
 

@@ -1,21 +1,12 @@
 /** The command line: every room's verbs, one way to speak, honest exit codes. */
 import { Command, CommanderError } from 'commander'
 import { join } from 'node:path'
-import { registerJobCommands } from '../compute/index.ts'
 import { createClient } from '../foundation/client.ts'
 import { createOutput, type CommandContext, type Output } from '../foundation/command-line.ts'
 import { exitCodeOf, Fault, faultLines } from '../foundation/errors.ts'
 import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
-import { registerDaqCommands } from '../ingest/index.ts'
-import { registerRunsCommands } from '../logbook/index.ts'
-import { registerSessionCommands } from '../notebooks/index.ts'
-import { registerReconstructionCommands } from '../reconstruction/index.ts'
-import { registerDataCommands } from '../storage/index.ts'
-import { registerDemoCommand } from './demo/demo-command.ts'
-import { registerDoctorCommand } from './doctor-command.ts'
 import { homeAt } from './home.ts'
 import { addressesAt } from './platform.ts'
-import { registerPlatformCommands } from './up-command.ts'
 import { programVersion } from './version.ts'
 
 const checkout = join(import.meta.dirname, '..', '..')
@@ -43,22 +34,36 @@ program.hook('preAction', async (_program, action) => {
   Object.assign(context.profile, { name: options.profile, platformUrl, ...(s3Url === undefined ? {} : { s3Url }) })
 })
 
-registerPlatformCommands(program, context, checkout)
-registerDemoCommand(program, context, checkout)
-registerDoctorCommand(program, context)
-registerIdentityCommands(program, context)
-registerDataCommands(program, context)
-registerRunsCommands(program, context)
-registerDaqCommands(program, context)
-registerJobCommands(program, context)
-registerReconstructionCommands(program, context)
-registerSessionCommands(program, context)
+for (const register of await registrations(process.argv)) register(program, context, checkout)
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 try {
   await program.parseAsync(process.argv)
 } catch (error) {
   process.exitCode = endOf(error)
+}
+
+type Register = (program: Command, context: CommandContext, checkout: string) => void
+
+/**
+ * Only the room whose verb was typed is loaded: a command answers sooner, and `up` keeps less in memory. Help and typing
+ * errors load all of them.
+ */
+async function registrations(argv: string[]): Promise<Register[]> {
+  const loaders: [verbs: string[], load: () => Promise<Register>][] = [
+    [['up', 'admin-link', 'status', 'config'], async () => (await import('./up-command.ts')).registerPlatformCommands],
+    [['demo'], async () => (await import('./demo/demo-command.ts')).registerDemoCommand],
+    [['doctor'], async () => (await import('./doctor-command.ts')).registerDoctorCommand],
+    [['login', 'logout', 'whoami', 'credentials'], async () => (program, context) => registerIdentityCommands(program, context)],
+    [['data'], async () => (await import('../storage/commands.ts')).registerDataCommands],
+    [['runs'], async () => (await import('../logbook/commands.ts')).registerRunsCommands],
+    [['daq'], async () => (await import('../ingest/commands.ts')).registerDaqCommands],
+    [['jobs'], async () => (await import('../compute/commands.ts')).registerJobCommands],
+    [['reco'], async () => (await import('../reconstruction/commands.ts')).registerReconstructionCommands],
+    [['sessions'], async () => (await import('../notebooks/commands.ts')).registerSessionCommands],
+  ]
+  const typed = loaders.filter(([verbs]) => argv.slice(2).some((word) => verbs.includes(word)))
+  return Promise.all((typed.length > 0 ? typed : loaders).map(([, load]) => load()))
 }
 
 function endOf(error: unknown): number {

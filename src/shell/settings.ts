@@ -1,8 +1,8 @@
 /** Everything an admin can set, in one file `HOME/cygnet.yaml`; every line has a default, so the file may be absent. */
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { computeConfig } from '../compute/index.ts'
-import { notebooksConfig } from '../notebooks/index.ts'
+import { computeConfig } from '../compute/contract.ts'
+import { notebooksConfig } from '../notebooks/contract.ts'
 
 export const settingsSchema = z.strictObject({
   http: z

@@ -1,7 +1,7 @@
 /** What control publishes and gateways decide from: people, keys and notebook routes. Holds secrets; 0600. */
 import { z } from 'zod'
-import { identitySnapshotSchema } from '../identity/index.ts'
-import { notebookRoute } from '../notebooks/index.ts'
+import { identitySnapshotSchema } from '../identity/gateway.ts'
+import { notebookRoute } from '../notebooks/gateway.ts'
 
 export const snapshotSchema = z.object({
   writtenAtMs: z.int(),

@@ -19,7 +19,7 @@ export const t = messagesOf({
   'image.hover': 'drag pans · wheel zooms · Shift-drag sets the window · ? lists the keys',
   'image.pixel': 'column {x}, row {y} = {value} ADU',
   'image.pixelSubtracted': 'column {x}, row {y} = {value} counts above pedestal',
-  'image.plain': 'This browser has no WebGL2: same image, slower.',
+  'image.plain': 'Drawn without a graphics card: the same counts.',
   'image.noPainter': 'This browser cannot draw images here; the facts and the table are complete.',
   'image.scale': '{pixels} px',
   'window.low': 'From, {unit}',

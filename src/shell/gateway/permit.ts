@@ -1,7 +1,7 @@
 /** What a gateway lets an S3 caller do: the one decision function, on the snapshot, as long as the snapshot is fresh. */
 import type { Action } from '../../foundation/contract.ts'
 import type { FollowedSnapshot } from '../../foundation/snapshot.ts'
-import { decide, identityFaults, type Resource, type Subject } from '../../identity/index.ts'
+import { decide, identityFaults, type Resource, type Subject } from '../../identity/gateway.ts'
 import { shellFaults } from '../errors.ts'
 import { staleForClientsMs, staleForPeopleMs, type PlatformSnapshot } from '../snapshot.ts'
 

@@ -1,4 +1,4 @@
-/** Without WebGL2: the image is coloured once per change of window or map, the browser moves and scales the result. */
+/** Without a graphics card: the image is coloured once per change of window or map, the browser moves and scales the result. */
 import { colourTable } from './colour-maps.ts'
 import type { Frame } from './frame-levels.ts'
 import { levelFor } from './painter.ts'

@@ -48,7 +48,7 @@ export default function EventPage(props: PageProps): ReactNode {
   const shapes = useMemo(() => shapesOf(data.outlines, view.camera), [data.outlines, view.camera])
   const clusters = useMemo(() => (data.clusters ?? []).filter((cluster) => cluster.camera === view.camera), [data.clusters, view.camera])
   const actions = useActions({ name, last, store, view, frame, clusters, handle })
-  const forceCanvas = useMemo(() => new URLSearchParams(window.location.search).get('painter') === 'canvas', [])
+  const wantedPainter = useMemo(() => new URLSearchParams(window.location.search).get('painter'), [])
   const onPainter = useCallback((painted: 'webgl2' | 'canvas' | 'none') => setPainter(painted), [])
 
   return (
@@ -63,7 +63,7 @@ export default function EventPage(props: PageProps): ReactNode {
             clusters={clusters}
             searched={data.searched}
             tool={tool}
-            forceCanvas={forceCanvas}
+            painter={wantedPainter}
             label={t('image.label', { event: reference, clusters: clusters.length })}
             handle={handle}
             onHover={setHover}

@@ -43,7 +43,8 @@ export function ImageView(props: {
   clusters: Cluster[]
   searched: { firstRow: number; endRow: number } | undefined
   tool: 'pan' | 'window'
-  forceCanvas: boolean
+  /** From the address, for tests and for comparing: `canvas`, `webgl`; else the faster one. */
+  painter: string | null
   label: string
   handle: RefObject<ImageHandle | null>
   onHover: (hover: Hover | undefined) => void
@@ -57,7 +58,8 @@ export function ImageView(props: {
   const live = useRef(props)
   live.current = props
   const [webglLost, setWebglLost] = useState(false)
-  const plain = props.forceCanvas || webglLost
+  const plain = props.painter === 'canvas' || webglLost
+  const alsoSoftware = props.painter === 'webgl'
   const scene = useRef<{ size: Size; draw: () => void; ask: () => void; placement: () => Placement } | undefined>(undefined)
   const { onPainter } = props
 
@@ -70,7 +72,7 @@ export function ImageView(props: {
     canvas.setAttribute('aria-hidden', 'true')
     element.insertBefore(canvas, top)
     picture.current = canvas
-    const painter = (plain ? undefined : createWebglPainter(canvas, () => setWebglLost(true))) ?? createCanvasPainter(canvas)
+    const painter = (plain ? undefined : createWebglPainter(canvas, alsoSoftware, () => setWebglLost(true))) ?? createCanvasPainter(canvas)
     if (painter === undefined) {
       canvas.remove()
       if (!plain) setWebglLost(true)
@@ -127,7 +129,7 @@ export function ImageView(props: {
       canvas.remove()
       picture.current = null
     }
-  }, [store, plain, onPainter])
+  }, [store, plain, alsoSoftware, onPainter])
 
   useEffect(() => scene.current?.ask())
 
