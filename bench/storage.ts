@@ -22,8 +22,8 @@ import { canonicalRequest, requestSignature, scopeText, signingKey } from '../sr
 const key = { id: 'CYGBENCH000000000000', secret: 'benchbenchbenchbenchbenchbenchbenchbench' }
 const bucket = 'bench-work'
 const bigBytes = 10_000_000
-const bigObjects = 24
-const smallObjects = 600
+const bigObjects = 16
+const smallObjects = 400
 const together = 4
 const agent = new Agent({ keepAlive: true, maxSockets: together })
 
@@ -68,12 +68,18 @@ async function bench(keys: number): Promise<void> {
         await call(server, 'PUT', `/${bucket}/${name}`, content)
         if (durable) syncBoth(join(server.folder, name))
       })
-    const get = async (server: Server) => await seconds(bigKeys, async (name) => await call(server, 'GET', `/${bucket}/${name}`))
+    const get = async (server: Server) =>
+      await seconds(bigKeys, async (name) => await call(server, 'GET', `/${bucket}/${name}`))
 
     // Each once for warming up, then alternating: what else the machine does hits both.
     const rounds = { own: [] as Round[], peer: [] as Round[] }
     for (let round = 0; round < 4; round += 1) {
-      const measured: Round = { put: await put(own, bigKeys, body, false), get: await get(own), small: await put(own, smallKeys, body.subarray(0, 4096), false), putLoose: 0 }
+      const measured: Round = {
+        put: await put(own, bigKeys, body, false),
+        get: await get(own),
+        small: await put(own, smallKeys, body.subarray(0, 4096), false),
+        putLoose: 0,
+      }
       if (round > 0) rounds.own.push(measured)
       if (peer === undefined) continue
       const other: Round = {
@@ -86,17 +92,41 @@ async function bench(keys: number): Promise<void> {
     }
     const rate = (which: 'own' | 'peer', what: keyof Round, amount: number) =>
       rounds[which].length === 0 ? undefined : amount / median(rounds[which].map((round) => round[what]))
-    report('storage.put-10MB-durable', rate('own', 'put', megabytes)!, 'MB/s', 'versitygw + fsync', rate('peer', 'put', megabytes))
-    report('storage.put-10MB-durable-against-unsynced', rate('own', 'put', megabytes)!, 'MB/s', 'versitygw, nothing synced', rate('peer', 'putLoose', megabytes))
+    report(
+      'storage.put-10MB-durable',
+      rate('own', 'put', megabytes)!,
+      'MB/s',
+      'versitygw + fsync',
+      rate('peer', 'put', megabytes),
+    )
+    report(
+      'storage.put-10MB-durable-against-unsynced',
+      rate('own', 'put', megabytes)!,
+      'MB/s',
+      'versitygw, nothing synced',
+      rate('peer', 'putLoose', megabytes),
+    )
     report('storage.get-10MB', rate('own', 'get', megabytes)!, 'MB/s', 'versitygw', rate('peer', 'get', megabytes))
-    report('storage.put-4KiB-durable', rate('own', 'small', smallObjects)!, '1/s', 'versitygw + fsync', rate('peer', 'small', smallObjects))
+    report(
+      'storage.put-4KiB-durable',
+      rate('own', 'small', smallObjects)!,
+      '1/s',
+      'versitygw + fsync',
+      rate('peer', 'small', smallObjects),
+    )
 
     const cold = await listAll(own)
     const warm = await listAll(own)
     const other = peer === undefined ? undefined : await listAll(peer)
     const perMillion = (took: number) => (took * 1_000_000) / keys
     report(`storage.list-first-${keys}`, perMillion(cold), 's per million keys', 'DESIGN floor', 30)
-    report(`storage.list-${keys}`, perMillion(warm), 's per million keys', other === undefined ? 'DESIGN floor' : 'versitygw', other === undefined ? 30 : perMillion(other))
+    report(
+      `storage.list-${keys}`,
+      perMillion(warm),
+      's per million keys',
+      other === undefined ? 'DESIGN floor' : 'versitygw',
+      other === undefined ? 30 : perMillion(other),
+    )
   } finally {
     agent.destroy()
     for (const server of servers) server.process.kill('SIGKILL')
@@ -111,22 +141,35 @@ interface Round {
   putLoose: number
 }
 
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
 
 function report(name: string, value: number, unit: string, peer: string, peerValue: number | undefined): void {
   const round = (number: number) => Number(number.toPrecision(4))
   const isTime = unit.startsWith('s ')
   const ratio = peerValue === undefined ? null : round(isTime ? peerValue / value : value / peerValue)
-  process.stdout.write(`${JSON.stringify({ name, value: round(value), unit, peer: peerValue === undefined ? null : peer, peerValue: peerValue === undefined ? null : round(peerValue), ratio })}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ name, value: round(value), unit, peer: peerValue === undefined ? null : peer, peerValue: peerValue === undefined ? null : round(peerValue), ratio })}\n`,
+  )
 }
 
 async function startOwn(root: string, keys: number): Promise<Server> {
-  const storage = await openStorage({ root, clock: systemClock(), log: createLogger({ process: 'bench', level: 'warn' }), macKey: Buffer.alloc(32) })
+  const storage = await openStorage({
+    root,
+    clock: systemClock(),
+    log: createLogger({ process: 'bench', level: 'warn' }),
+    macKey: Buffer.alloc(32),
+  })
   await storage.createBucket({ name: bucket, experiment: 'bench', purpose: 'work' })
   await storage.close()
   const folder = join(root, bucket)
   fill(folder, keys)
-  return await started({ name: 'cygnet', folder, argv: (port) => [process.execPath, import.meta.filename, 'serve', root, `${port}`] })
+  return await started({
+    name: 'cygnet',
+    folder,
+    argv: (port) => [process.execPath, import.meta.filename, 'serve', root, `${port}`],
+  })
 }
 
 async function startPeer(root: string, keys: number): Promise<Server | undefined> {
@@ -141,7 +184,18 @@ async function startPeer(root: string, keys: number): Promise<Server | undefined
   return await started({
     name: 'versitygw',
     folder,
-    argv: (port) => [program, '--access', key.id, '--secret', key.secret, '--port', `127.0.0.1:${port}`, '--quiet', 'posix', root],
+    argv: (port) => [
+      program,
+      '--access',
+      key.id,
+      '--secret',
+      key.secret,
+      '--port',
+      `127.0.0.1:${port}`,
+      '--quiet',
+      'posix',
+      root,
+    ],
   })
 }
 
@@ -154,7 +208,15 @@ function fill(folder: string, keys: number): void {
   }
 }
 
-async function started({ name, folder, argv }: { name: string; folder: string; argv: (port: number) => string[] }): Promise<Server> {
+async function started({
+  name,
+  folder,
+  argv,
+}: {
+  name: string
+  folder: string
+  argv: (port: number) => string[]
+}): Promise<Server> {
   const port = 20_000 + Math.floor(Math.random() * 20_000)
   const [program, ...words] = argv(port) as [string, ...string[]]
   const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -176,13 +238,34 @@ async function call({ url }: Server, method: string, target: string, body?: Buff
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
   const scope = { date: timestamp.slice(0, 8), region: 'us-east-1' }
   const payloadHash = 'UNSIGNED-PAYLOAD'
-  const headers: [string, string][] = [['host', host], ['x-amz-content-sha256', payloadHash], ['x-amz-date', timestamp]]
-  const canonical = canonicalRequest({ method, path: decodeURIComponent(pathname), query: [...searchParams], headers, payloadHash })
+  const headers: [string, string][] = [
+    ['host', host],
+    ['x-amz-content-sha256', payloadHash],
+    ['x-amz-date', timestamp],
+  ]
+  const canonical = canonicalRequest({
+    method,
+    path: decodeURIComponent(pathname),
+    query: [...searchParams],
+    headers,
+    payloadHash,
+  })
   const signature = requestSignature(signingKey(key.secret, scope), timestamp, scope, canonical)
   const authorization = `AWS4-HMAC-SHA256 Credential=${key.id}/${scopeText(scope)}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=${signature}`
   return await new Promise((resolve, reject) => {
     const sent = request(
-      { agent, method, hostname, port, path: target, headers: { ...Object.fromEntries(headers), authorization, ...(body === undefined ? {} : { 'content-length': body.length }) } },
+      {
+        agent,
+        method,
+        hostname,
+        port,
+        path: target,
+        headers: {
+          ...Object.fromEntries(headers),
+          authorization,
+          ...(body === undefined ? {} : { 'content-length': body.length }),
+        },
+      },
       (response) => {
         const keep = target.includes('?')
         const chunks: Buffer[] = []
@@ -220,8 +303,14 @@ function syncBoth(path: string): void {
 
 async function listAll(server: Server): Promise<number> {
   const started = performance.now()
-  for (let token = ''; ; ) {
-    const page = (await call(server, 'GET', `/${bucket}?list-type=2&prefix=many%2F${token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`}`)).toString('latin1')
+  for (let token = ''; ;) {
+    const page = (
+      await call(
+        server,
+        'GET',
+        `/${bucket}?list-type=2&prefix=many%2F${token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`}`,
+      )
+    ).toString('latin1')
     const next = /<NextContinuationToken>([^<]*)</.exec(page)?.[1]
     if (next === undefined) return (performance.now() - started) / 1000
     token = next

@@ -1,7 +1,6 @@
 /** The door of `compute`. */
 export { openCompute, type Compute, type ComputeOptions, type JobFilter } from './room.ts'
 export { computeRoutes } from './routes.ts'
-export { registerJobCommands } from './commands.ts'
 export { computeMigrations } from './migrations/index.ts'
 export { computeErrors } from './errors.ts'
 export {

@@ -220,7 +220,7 @@ test('a file that shrinks while it is read is dropped, told on the run, and sent
     idleMs: 1500,
     partSizeBytes: 5 * mebibyte,
   }
-  const agent = spawnAgent(options, 'agent.before-recheck=delay:1500@1')
+  const agent = spawnAgent(options, 'agent.before-recheck=delay:6000@1')
   onTestFinished(() => agent.kill())
   await agent.until((line) => line.event === 'uploading' && line.file === 'run00006.mid')
   // Between the first part and the look back.
@@ -240,7 +240,7 @@ test('a file that shrinks while it is read is dropped, told on the run, and sent
   await expect
     .poll(async () => (await platform.logbook.showRun('demo', 'sim:6')).run.faults, { timeout: 10_000 })
     .toBe(0)
-}, 60_000)
+}, 120_000)
 
 test('a wrong key and a full store are said in words; the agent goes on when they are mended', async () => {
   const { platform, directory } = await open()

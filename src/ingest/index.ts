@@ -25,7 +25,6 @@ export type { SimulateDaqEvent, SimulateDaqOptions } from './simulate-daq.ts'
 /** A small S3 client for uploads: signature version 4, multipart; used by the agent. */
 export { createS3Client } from './agent/s3-client.ts'
 export type { S3Client, S3ClientOptions } from './agent/s3-client.ts'
-export { registerDaqCommands } from './commands.ts'
 
 /** For `migrate`: the ingest room's migrations in order. */
 export const ingestMigrations = { room: 'ingest', migrations: { '0001-agents': ingest0001 } }

@@ -12,7 +12,7 @@ export type { FileNews, StoredRunFile } from './run-files.ts'
 export type { FaultNews, StoredFault } from './faults.ts'
 export type { ConditionValue } from './conditions.ts'
 export type { RunPage } from './run-list.ts'
-export { experimentOf, registerRunsCommands } from './commands.ts'
+export { experimentOf } from './commands.ts'
 
 /** For `migrate`: the logbook's migrations in order. */
 export const logbookMigrations = { room: 'logbook', migrations: { '0001-runs': logbook0001 } }

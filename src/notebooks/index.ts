@@ -1,7 +1,6 @@
 /** The door of `notebooks`. */
 export { openNotebooks, type Notebooks, type NotebooksOptions } from './room.ts'
 export { notebookRoutes } from './routes.ts'
-export { registerSessionCommands } from './commands.ts'
 export { notebookMigrations } from './migrations/index.ts'
 export { notebookErrors } from './errors.ts'
 export { notebooksConfig, notebooksContract, type Session, type SessionState, type Ticket, type EnvironmentStatus } from './contract.ts'

@@ -1,5 +1,15 @@
 /** A file that is already written on this machine becomes an object: hashed, synced, then renamed or copied into place. */
-import { closeSync, constants, createReadStream, fchownSync, fstatSync, linkSync, lstatSync, openSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  fchownSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  rmSync,
+} from 'node:fs'
 import { storageFaults } from './errors.ts'
 import { checkKey } from './key-place.ts'
 import type { ObjectDescription, PutRules, Stored } from './model.ts'
@@ -35,8 +45,9 @@ export async function adoptPath(parts: StorageParts, adopt: AdoptPath): Promise<
       // It belongs to us from now on: its former owner can neither write nor chmod it.
       if (stat.uid !== process.getuid!()) fchownSync(fd, process.getuid!(), process.getgid!())
       const digests = await hashFile(parts, fd)
-      if (digests.sizeBytes !== stat.size || fstatSync(fd).mtimeMs !== stat.mtimeMs) throw storageFaults.fileChanged(`${path} was written while it was read.`)
-      const metadata = { ...description, etag: digests.md5.toString('hex'), sha256: digests.sha256.toString('hex') }
+      if (digests.sizeBytes !== stat.size || fstatSync(fd).mtimeMs !== stat.mtimeMs)
+        throw storageFaults.fileChanged(`${path} was written while it was read.`)
+      const metadata = { ...description, etag: digests.md5.toString('hex'), sha256: digests.sha256!.toString('hex') }
       const stored = await publish(parts, { bucket, key, temporary: { fd, path: own }, metadata, rules })
       rmSync(path, { force: true })
       return stored

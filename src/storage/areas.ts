@@ -12,11 +12,18 @@ export interface DataAddress {
 }
 
 /** Throws 'storage.invalid_argument' if nobody can say which experiment is meant. */
-export async function addressOfData(text: string, experiment: string | undefined, context: CommandContext): Promise<DataAddress> {
+export async function addressOfData(
+  text: string,
+  experiment: string | undefined,
+  context: CommandContext,
+): Promise<DataAddress> {
   const slash = text.indexOf('/')
   const head = slash === -1 ? text : text.slice(0, slash)
   const key = slash === -1 ? '' : text.slice(slash + 1)
-  if (head === '') throw storageFaults.invalidArgument(`'${text}' names no area.`, { hint: 'Begin with raw/, reco/, work/ or a bucket.' })
+  if (head === '')
+    throw storageFaults.invalidArgument(`'${text}' names no area.`, {
+      hint: 'Begin with raw/, reco/, work/ or a bucket.',
+    })
   if (!['raw', 'reco', 'work'].includes(head)) return { bucket: head, key }
   return { bucket: bucketNameOf(await experimentOf(experiment, context), head as Purpose), key }
 }
@@ -27,7 +34,10 @@ export async function experimentOf(given: string | undefined, context: CommandCo
   const { roles } = await context.client(identityContract).me()
   const names = [...new Set(roles.map((role) => role.experiment))]
   if (names.length === 1) return names[0]!
-  throw storageFaults.invalidArgument(names.length === 0 ? 'You belong to no experiment.' : `You belong to ${names.join(', ')}.`, {
-    hint: 'Say which experiment: --experiment NAME.',
-  })
+  throw storageFaults.invalidArgument(
+    names.length === 0 ? 'You belong to no experiment.' : `You belong to ${names.join(', ')}.`,
+    {
+      hint: 'Say which experiment: --experiment NAME.',
+    },
+  )
 }

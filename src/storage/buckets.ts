@@ -16,13 +16,19 @@ const recordSchema = z.object({
 })
 
 /** Creates a bucket, or makes a folder that is there already one. Throws 'storage.bucket_already_owned_by_you' or '..._exists'. */
-export async function createBucket(parts: StorageParts, wanted: { name: string; experiment: string; purpose: Purpose }): Promise<Bucket> {
+export async function createBucket(
+  parts: StorageParts,
+  wanted: { name: string; experiment: string; purpose: Purpose },
+): Promise<Bucket> {
   const { volume, index, clock, reconciler } = parts
   const name = checkBucketName(wanted.name)
   index.refresh()
   const present = index.bucket(name)
   if (present !== undefined) {
-    const make = present.experiment === wanted.experiment ? storageFaults.bucketAlreadyOwnedByYou : storageFaults.bucketAlreadyExists
+    const make =
+      present.experiment === wanted.experiment
+        ? storageFaults.bucketAlreadyOwnedByYou
+        : storageFaults.bucketAlreadyExists
     throw make(`There is already a bucket '${name}'.`)
   }
   const bucket: Bucket = { name, experiment: wanted.experiment, purpose: wanted.purpose, createdAtMs: clock.nowMs() }
@@ -32,7 +38,11 @@ export async function createBucket(parts: StorageParts, wanted: { name: string; 
   mkdirSync(volume.uploadRoot(name), { recursive: true, mode: 0o700 })
   mkdirSync(volume.atticRoot(name), { recursive: true, mode: 0o700 })
   await writeFileDurable(join(volume.bucketRecords, `${name}.json`), JSON.stringify(bucket), { mode: 0o600 })
-  await Promise.all([fsyncDirectory(volume.root), fsyncDirectory(join(volume.uploadRoot(name), '..')), fsyncDirectory(join(volume.atticRoot(name), '..'))])
+  await Promise.all([
+    fsyncDirectory(volume.root),
+    fsyncDirectory(join(volume.uploadRoot(name), '..')),
+    fsyncDirectory(join(volume.atticRoot(name), '..')),
+  ])
   index.write(() => index.putBucket(bucket))
   await reconciler.reconcileBucket(name)
   return bucket
@@ -43,12 +53,14 @@ export async function deleteBucket(parts: StorageParts, name: string): Promise<v
   const { volume, index, queue, reconciler } = parts
   requireBucket(parts, name)
   await reconciler.reconcileBucket(name)
-  if (readdirSync(volume.uploadRoot(name)).length > 0) throw storageFaults.bucketNotEmpty(`There are unfinished uploads in ${name}.`)
+  if (readdirSync(volume.uploadRoot(name)).length > 0)
+    throw storageFaults.bucketNotEmpty(`There are unfinished uploads in ${name}.`)
   await queue.submit(() => {
     if (!isEmptyTree(volume.bucketRoot(name)) || !isEmptyTree(volume.atticRoot(name))) {
       throw storageFaults.bucketNotEmpty(`There are objects in ${name}.`)
     }
-    for (const folder of [volume.bucketRoot(name), volume.atticRoot(name), volume.uploadRoot(name)]) removeEmptyTree(folder)
+    for (const folder of [volume.bucketRoot(name), volume.atticRoot(name), volume.uploadRoot(name)])
+      removeEmptyTree(folder)
     rmSync(join(volume.bucketRecords, `${name}.json`), { force: true })
     index.removeBucket(name)
     return { result: undefined }
@@ -65,7 +77,9 @@ export async function bucketRecords({ volume }: Pick<StorageParts, 'volume'>): P
 }
 
 function isEmptyTree(folder: string): boolean {
-  return readdirSync(folder, { withFileTypes: true }).every((entry) => entry.isDirectory() && isEmptyTree(join(folder, entry.name)))
+  return readdirSync(folder, { withFileTypes: true }).every(
+    (entry) => entry.isDirectory() && isEmptyTree(join(folder, entry.name)),
+  )
 }
 
 /** rmdir refuses what somebody has put there since. */

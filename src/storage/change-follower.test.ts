@@ -19,7 +19,12 @@ forEachDatabase('changes become facts', (open) => {
       return follower
     }
     const put = async (key: string) => await storage.putObject({ bucket: 'demo-raw', key, body: bodyOf(key) })
-    const facts = async () => (await database.kysely.selectFrom('fact').select(['kind', 'subject', 'data']).orderBy('sequence').execute()) as { kind: string; subject: string; data: string }[]
+    const facts = async () =>
+      (await database.kysely.selectFrom('fact').select(['kind', 'subject', 'data']).orderBy('sequence').execute()) as {
+        kind: string
+        subject: string
+        data: string
+      }[]
     return { storage, follow, put, facts }
   }
 
@@ -41,7 +46,12 @@ forEachDatabase('changes become facts', (open) => {
       ['storage.object-deleted', 'demo-raw/early'],
     ])
     expect(JSON.parse(told[1]!.data)).toEqual({
-      bucket: 'demo-raw', key: 'lime/sim/run00001.mid', sizeBytes: 21, etag: expect.stringMatching(/^[0-9a-f]{32}$/), experiment: 'demo', purpose: 'raw',
+      bucket: 'demo-raw',
+      key: 'lime/sim/run00001.mid',
+      sizeBytes: 21,
+      etag: expect.stringMatching(/^[0-9a-f]{32}$/),
+      experiment: 'demo',
+      purpose: 'raw',
     })
   })
 

@@ -34,14 +34,19 @@ const batch = 200
 /** Changes are noticed by a watch on the index; this is for a watch that missed one. */
 const pollMs = 1000
 
-export function followStorageChanges(options: { storage: Storage; database: OpenedDatabase; clock: Clock; log: Logger }): StorageFollower {
+export function followStorageChanges(options: {
+  storage: Storage
+  database: OpenedDatabase
+  clock: Clock
+  log: Logger
+}): StorageFollower {
   const { storage, database, clock, log } = options
   const stopping = new AbortController()
   let wake = () => {}
   const unwatch = storage.onChange(() => wake())
 
   async function run(): Promise<void> {
-    for (let failures = 0; !stopping.signal.aborted; ) {
+    for (let failures = 0; !stopping.signal.aborted;) {
       const heard = new Promise<void>((resolve) => {
         wake = resolve
       })
@@ -52,22 +57,30 @@ export function followStorageChanges(options: { storage: Storage; database: Open
       } catch (error) {
         failures += 1
         log.error({ error, failures }, 'changes of objects cannot be told; trying again')
-        await sleep(Math.min(30_000, 200 * 2 ** failures), undefined, { ref: false, signal: stopping.signal }).catch(() => {})
+        await sleep(Math.min(30_000, 200 * 2 ** failures), undefined, { ref: false, signal: stopping.signal }).catch(
+          () => {},
+        )
       }
     }
   }
 
   /** Tells one batch; false when there is nothing left. */
   async function step(): Promise<boolean> {
-    const cursor = await tablesOf(database).selectFrom('storage_change_cursor').selectAll().where('id', '=', 1).executeTakeFirst()
+    const cursor = await tablesOf(database)
+      .selectFrom('storage_change_cursor')
+      .selectAll()
+      .where('id', '=', 1)
+      .executeTakeFirst()
     const since = cursor === undefined ? undefined : { epoch: cursor.epoch, sequence: Number(cursor.sequence) }
-    if (cursor?.listing !== undefined && cursor.listing !== null) return await tellListing(since!, JSON.parse(cursor.listing) as ListingPosition)
+    if (cursor?.listing !== undefined && cursor.listing !== null)
+      return await tellListing(since!, JSON.parse(cursor.listing) as ListingPosition)
     const changes = storage.changes({ since, limit: batch })
     // The oldest changes may already be dropped: then only a listing tells everything there is.
     if (changes.reset || since === undefined) return await beginAgain(changes.items[0]?.sequence ?? 1)
     if (changes.items.length === 0) return false
     await transact(database, async (trx) => {
-      for (const { type, sequence: _sequence, atMs: _atMs, ...data } of changes.items) await tell(trx, `storage.object-${type}`, data)
+      for (const { type, sequence: _sequence, atMs: _atMs, ...data } of changes.items)
+        await tell(trx, `storage.object-${type}`, data)
       await moveTo(trx, changes.next, null)
     })
     return true
@@ -77,7 +90,11 @@ export function followStorageChanges(options: { storage: Storage; database: Open
     const { epoch, sequence } = storage.lastChange()
     const isWhole = firstSequence === 1
     await transact(database, async (trx) => {
-      await moveTo(trx, isWhole ? { epoch, sequence: 0 } : { epoch, sequence }, isWhole ? null : { bucket: '', after: '' })
+      await moveTo(
+        trx,
+        isWhole ? { epoch, sequence: 0 } : { epoch, sequence },
+        isWhole ? null : { bucket: '', after: '' },
+      )
     })
     return true
   }
@@ -88,10 +105,21 @@ export function followStorageChanges(options: { storage: Storage; database: Open
       await transact(database, async (trx) => await moveTo(trx, position, null))
       return true
     }
-    const { objects, next } = await storage.listObjects({ bucket: bucket.name, after: bucket.name === name ? after : '', limit: batch })
+    const { objects, next } = await storage.listObjects({
+      bucket: bucket.name,
+      after: bucket.name === name ? after : '',
+      limit: batch,
+    })
     await transact(database, async (trx) => {
       for (const { key, sizeBytes, etag } of objects) {
-        await tell(trx, 'storage.object-created', { bucket: bucket.name, key, sizeBytes, etag, experiment: bucket.experiment, purpose: bucket.purpose })
+        await tell(trx, 'storage.object-created', {
+          bucket: bucket.name,
+          key,
+          sizeBytes,
+          etag,
+          experiment: bucket.experiment,
+          purpose: bucket.purpose,
+        })
       }
       await moveTo(trx, position, { bucket: bucket.name, after: next ?? '' })
     })
@@ -102,7 +130,11 @@ export function followStorageChanges(options: { storage: Storage; database: Open
     await appendFact(trx, { kind, subject: `${data.bucket}/${data.key}`, data: { ...data } }, clock)
   }
 
-  async function moveTo(trx: AnyTransaction, { epoch, sequence }: ChangePosition, listing: ListingPosition | null): Promise<void> {
+  async function moveTo(
+    trx: AnyTransaction,
+    { epoch, sequence }: ChangePosition,
+    listing: ListingPosition | null,
+  ): Promise<void> {
     const row = { id: 1, epoch, sequence, listing: listing === null ? null : JSON.stringify(listing) }
     await tablesOf(trx)
       .insertInto('storage_change_cursor')
@@ -116,7 +148,11 @@ export function followStorageChanges(options: { storage: Storage; database: Open
     async settled() {
       const { epoch, sequence } = storage.lastChange()
       for (;;) {
-        const cursor = await tablesOf(database).selectFrom('storage_change_cursor').selectAll().where('id', '=', 1).executeTakeFirst()
+        const cursor = await tablesOf(database)
+          .selectFrom('storage_change_cursor')
+          .selectAll()
+          .where('id', '=', 1)
+          .executeTakeFirst()
         if (cursor?.epoch === epoch && cursor.listing === null && Number(cursor.sequence) >= sequence) return
         wake()
         await sleep(5)
@@ -124,7 +160,11 @@ export function followStorageChanges(options: { storage: Storage; database: Open
     },
     async lag() {
       const { epoch, sequence } = storage.lastChange()
-      const cursor = await tablesOf(database).selectFrom('storage_change_cursor').selectAll().where('id', '=', 1).executeTakeFirst()
+      const cursor = await tablesOf(database)
+        .selectFrom('storage_change_cursor')
+        .selectAll()
+        .where('id', '=', 1)
+        .executeTakeFirst()
       return cursor?.epoch === epoch ? Math.max(0, sequence - Number(cursor.sequence)) : sequence
     },
     async close() {

@@ -19,17 +19,25 @@ test.each([
   expect(digestOf(name, Buffer.from('123456789')).toString('hex')).toBe(value)
 })
 
-test.each(['crc32', 'crc32c', 'crc64nvme'] as const)('%s does not depend on how bytes are cut, and combines', (name) => {
-  fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 70 }), { maxLength: 8 }), (pieces) => {
-      const whole = digestOf(name, Buffer.concat(pieces))
-      const checksum = createChecksum(name)
-      for (const piece of pieces) checksum.update(piece)
-      expect(checksum.digest()).toEqual(whole)
-      expect(combineCrcs(name, pieces.map((piece) => ({ digest: digestOf(name, piece), sizeBytes: piece.length })))).toEqual(whole)
-    }),
-  )
-})
+test.each(['crc32', 'crc32c', 'crc64nvme'] as const)(
+  '%s does not depend on how bytes are cut, and combines',
+  (name) => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 70 }), { maxLength: 8 }), (pieces) => {
+        const whole = digestOf(name, Buffer.concat(pieces))
+        const checksum = createChecksum(name)
+        for (const piece of pieces) checksum.update(piece)
+        expect(checksum.digest()).toEqual(whole)
+        expect(
+          combineCrcs(
+            name,
+            pieces.map((piece) => ({ digest: digestOf(name, piece), sizeBytes: piece.length })),
+          ),
+        ).toEqual(whole)
+      }),
+    )
+  },
+)
 
 test('hashes of threads are those of the loop', async () => {
   const threads = createHashThreads()

@@ -8,7 +8,13 @@ import type { ChecksumName } from './model.ts'
 
 export const checksumNames: readonly ChecksumName[] = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256']
 
-export const checksumSizeBytes: Readonly<Record<ChecksumName, number>> = { crc32: 4, crc32c: 4, crc64nvme: 8, sha1: 20, sha256: 32 }
+export const checksumSizeBytes: Readonly<Record<ChecksumName, number>> = {
+  crc32: 4,
+  crc32c: 4,
+  crc64nvme: 8,
+  sha1: 20,
+  sha256: 32,
+}
 
 export interface Checksum {
   update(bytes: Uint8Array): void
@@ -63,7 +69,16 @@ function tablesOfCrc32c(): Int32Array[] {
 
 function createCrc32c(): Checksum {
   crc32cTables ??= tablesOfCrc32c()
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = crc32cTables as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = crc32cTables as [
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+  ]
   let state = -1
   return {
     update(bytes) {
@@ -73,8 +88,14 @@ function createCrc32c(): Checksum {
       for (; at < whole; at += 8) {
         const low = value ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
         value =
-          t7[low & 255]! ^ t6[(low >>> 8) & 255]! ^ t5[(low >>> 16) & 255]! ^ t4[low >>> 24]! ^
-          t3[bytes[at + 4]!]! ^ t2[bytes[at + 5]!]! ^ t1[bytes[at + 6]!]! ^ t0[bytes[at + 7]!]!
+          t7[low & 255]! ^
+          t6[(low >>> 8) & 255]! ^
+          t5[(low >>> 16) & 255]! ^
+          t4[low >>> 24]! ^
+          t3[bytes[at + 4]!]! ^
+          t2[bytes[at + 5]!]! ^
+          t1[bytes[at + 6]!]! ^
+          t0[bytes[at + 7]!]!
       }
       for (; at < bytes.length; at += 1) value = (value >>> 8) ^ t0[(value ^ bytes[at]!) & 255]!
       state = value
@@ -195,7 +216,11 @@ export function combineCrcs(name: CrcName, parts: readonly { digest: Buffer; siz
     let shift = shifts.get(sizeBytes)
     if (shift === undefined) {
       shift = one
-      for (let rest = BigInt(sizeBytes) * 8n, power = one >> 1n; rest > 0n; rest >>= 1n, power = multiply(power, power)) {
+      for (
+        let rest = BigInt(sizeBytes) * 8n, power = one >> 1n;
+        rest > 0n;
+        rest >>= 1n, power = multiply(power, power)
+      ) {
         if ((rest & 1n) !== 0n) shift = multiply(shift, power)
       }
       shifts.set(sizeBytes, shift)

@@ -19,53 +19,77 @@ export function registerDataCommands(program: Command, context: CommandContext):
   const api = () => context.client(storageContract)
   const data = program.command('data').description('files of an experiment: raw/..., reco/..., work/... or BUCKET/...')
   const verb = (name: string, summary: string, example: string) =>
-    addVerb(data, name, { summary, example }).option('-e, --experiment <name>', 'the experiment; may be left out if you belong to only one')
+    addVerb(data, name, { summary, example }).option(
+      '-e, --experiment <name>',
+      'the experiment; may be left out if you belong to only one',
+    )
 
   verb('ls [path]', 'list folders and files; without a path, the buckets', 'cygnet data ls raw/lime/sim/')
     .option('-r, --recursive', 'all files below it')
     .action(async (path: string | undefined, options: Where & { recursive?: boolean }) => {
       if (path === undefined) {
-        const { items } = await api().listBuckets({ params: { experiment: await experimentOf(options.experiment, context) } })
+        const { items } = await api().listBuckets({
+          params: { experiment: await experimentOf(options.experiment, context) },
+        })
         output.table(items, ['name', 'purpose', { title: 'path', value: (bucket) => bucket.posixPath }])
         return
       }
       const { bucket, key } = await addressOfData(path, options.experiment, context)
       output.table(await listAll(bucket, key, options.recursive ?? false), [
         { title: 'name', value: (entry) => (options.recursive ? entry.key : entry.name) },
-        { title: 'size', value: (entry) => (entry.kind === 'object' ? printBytes(entry.sizeBytes) : ''), align: 'right' },
-        { title: 'modified', value: (entry) => (entry.kind === 'object' ? `${new Date(entry.modifiedMs).toISOString().slice(0, 19)}Z` : '') },
+        {
+          title: 'size',
+          value: (entry) => (entry.kind === 'object' ? printBytes(entry.sizeBytes) : ''),
+          align: 'right',
+        },
+        {
+          title: 'modified',
+          value: (entry) =>
+            entry.kind === 'object' ? `${new Date(entry.modifiedMs).toISOString().slice(0, 19)}Z` : '',
+        },
       ])
     })
 
-  verb('put <file> <path>', 'upload a file; its checksum is compared with what was stored', 'cygnet data put plot.png work/plots/')
-    .action(async (file: string, path: string, options: Where) => {
-      const { bucket, key: given } = await addressOfData(path, options.experiment, context)
-      const key = given === '' || given.endsWith('/') ? `${given}${basename(file)}` : given
-      const { size } = await stat(file).catch((cause: unknown) => {
-        throw storageFaults.invalidArgument(`${file} cannot be read.`, { cause })
-      })
-      const hash = createHash('sha256')
-      const bytes = Readable.toWeb(Readable.from(counted(createReadStream(file, { highWaterMark: 1 << 20 }), hash, 0, size, 'sent')))
-      const stored = await api().writeObject(
-        { params: { bucket }, query: { key } },
-        { bytes: bytes as unknown as BodyInit, headers: { 'content-length': `${size}` } },
-      )
-      output.progress('')
-      check(stored, hash.digest('hex'))
-      if (output.isJson) output.json(stored)
-      else output.line(`stored ${bucket}/${key}, ${printBytes(stored.sizeBytes)}, checksum verified`)
+  verb(
+    'put <file> <path>',
+    'upload a file; its checksum is compared with what was stored',
+    'cygnet data put plot.png work/plots/',
+  ).action(async (file: string, path: string, options: Where) => {
+    const { bucket, key: given } = await addressOfData(path, options.experiment, context)
+    const key = given === '' || given.endsWith('/') ? `${given}${basename(file)}` : given
+    const { size } = await stat(file).catch((cause: unknown) => {
+      throw storageFaults.invalidArgument(`${file} cannot be read.`, { cause })
     })
+    const hash = createHash('sha256')
+    const bytes = Readable.toWeb(
+      Readable.from(counted(createReadStream(file, { highWaterMark: 1 << 20 }), hash, 0, size, 'sent')),
+    )
+    const stored = await api().writeObject(
+      { params: { bucket }, query: { key } },
+      { bytes: bytes as unknown as BodyInit, headers: { 'content-length': `${size}` } },
+    )
+    output.progress('')
+    check(stored, hash.digest('hex'))
+    if (output.isJson) output.json(stored)
+    else output.line(`stored ${bucket}/${key}, ${printBytes(stored.sizeBytes)}, checksum verified`)
+  })
 
-  verb('get <path> [file]', 'download a file; continues where an earlier download was cut, compares the checksum', 'cygnet data get raw/lime/sim/run00012.mid')
-    .action(async (path: string, file: string | undefined, options: Where) => {
-      const { bucket, key } = await addressOfData(path, options.experiment, context)
-      const facts = await api().showObject({ params: { bucket }, query: { key, hash: 'true' } })
-      const target = await targetOf(file, basename(key))
-      const got = await download(facts, target)
-      output.progress('')
-      if (output.isJson) output.json({ ...facts, path: target })
-      else output.line(`${target}, ${printBytes(facts.sizeBytes)}${got.resumedBytes > 0 ? ` (${printBytes(got.resumedBytes)} were there already)` : ''}, checksum verified`)
-    })
+  verb(
+    'get <path> [file]',
+    'download a file; continues where an earlier download was cut, compares the checksum',
+    'cygnet data get raw/lime/sim/run00012.mid',
+  ).action(async (path: string, file: string | undefined, options: Where) => {
+    const { bucket, key } = await addressOfData(path, options.experiment, context)
+    const facts = await api().showObject({ params: { bucket }, query: { key, hash: 'true' } })
+    const target = await targetOf(file, basename(key))
+    const got = await download(facts, target)
+    output.progress('')
+    if (output.isJson) output.json({ ...facts, path: target })
+    else
+      output.line(
+        `${target}, ${printBytes(facts.sizeBytes)}${got.resumedBytes > 0 ? ` (${printBytes(got.resumedBytes)} were there already)` : ''}, checksum verified`,
+      )
+  })
 
   verb('rm <path>', 'delete a file; with --recursive all files below a prefix', 'cygnet data rm work/old/result.root')
     .option('-r, --recursive', 'all files below it')
@@ -84,8 +108,13 @@ export function registerDataCommands(program: Command, context: CommandContext):
 
   async function listAll(bucket: string, prefix: string, recursive: boolean): Promise<EntryAnswer[]> {
     const entries: EntryAnswer[] = []
-    for (let cursor: string | undefined; ; ) {
-      const query = { prefix, limit: 1000, recursive: recursive ? 'true' : 'false', ...(cursor === undefined ? {} : { cursor }) }
+    for (let cursor: string | undefined; ;) {
+      const query = {
+        prefix,
+        limit: 1000,
+        recursive: recursive ? 'true' : 'false',
+        ...(cursor === undefined ? {} : { cursor }),
+      }
       const page = await api().listObjects({ params: { bucket }, query })
       entries.push(...page.items)
       if (page.nextCursor === null) return entries
@@ -110,21 +139,31 @@ export function registerDataCommands(program: Command, context: CommandContext):
         { headers: { range: `bytes=${resumedBytes}-`, 'if-match': `"${facts.etag}"` } },
       )
       const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0])
-      for await (const chunk of counted(body, hash, resumedBytes, facts.sizeBytes, 'received')) await file.appendFile(chunk)
+      for await (const chunk of counted(body, hash, resumedBytes, facts.sizeBytes, 'received'))
+        await file.appendFile(chunk)
     }
     await file.sync()
     const digest = hash.digest('hex')
     if (digest !== facts.sha256) {
       await file.truncate(0)
-      throw storageFaults.badDigest(`${facts.bucket}/${facts.key} arrived with the SHA-256 ${digest}, not ${facts.sha256}.`, {
-        hint: 'The partial file was emptied; download again.',
-      })
+      throw storageFaults.badDigest(
+        `${facts.bucket}/${facts.key} arrived with the SHA-256 ${digest}, not ${facts.sha256}.`,
+        {
+          hint: 'The partial file was emptied; download again.',
+        },
+      )
     }
     await rename(part, target)
     return { resumedBytes }
   }
 
-  async function* counted(source: AsyncIterable<Buffer>, hash: ReturnType<typeof createHash>, from: number, totalBytes: number, word: string): AsyncGenerator<Buffer> {
+  async function* counted(
+    source: AsyncIterable<Buffer>,
+    hash: ReturnType<typeof createHash>,
+    from: number,
+    totalBytes: number,
+    word: string,
+  ): AsyncGenerator<Buffer> {
     let sizeBytes = from
     let saidMs = performance.now()
     for await (const chunk of source) {
@@ -141,7 +180,9 @@ export function registerDataCommands(program: Command, context: CommandContext):
 
 function check(stored: ObjectAnswer, sha256: string): void {
   if (stored.sha256 === sha256) return
-  throw storageFaults.badDigest(`The store holds ${stored.bucket}/${stored.key} with the SHA-256 ${stored.sha256}, the file has ${sha256}.`)
+  throw storageFaults.badDigest(
+    `The store holds ${stored.bucket}/${stored.key} with the SHA-256 ${stored.sha256}, the file has ${sha256}.`,
+  )
 }
 
 async function targetOf(given: string | undefined, name: string): Promise<string> {

@@ -8,13 +8,21 @@ import { storageFaults } from './errors.ts'
 import type { PutRules, Stored, StoredChecksum, Upload } from './model.ts'
 import { infoOf } from './object-files.ts'
 import { packParts, type FileMetadata } from './object-metadata.ts'
-import { removeUpload, requireUpload, type UploadAddress } from './multipart.ts'
+import { minPartBytes, removeUpload, requireUpload, type UploadAddress } from './multipart.ts'
 import type { StorageParts } from './parts.ts'
 import { maxObjectBytes, publish, stored } from './put-object.ts'
 import { diskFault } from './receive-body.ts'
-import { beginCompleting, claimedRegions, endCompleting, isBeingCompleted, isUploadId, noSuchUpload, readParts, type PartLine } from './upload-folder.ts'
+import {
+  beginCompleting,
+  claimedRegions,
+  endCompleting,
+  isBeingCompleted,
+  isUploadId,
+  noSuchUpload,
+  readParts,
+  type PartLine,
+} from './upload-folder.ts'
 
-export const minPartBytes = 5 * 1024 * 1024
 const waitForOtherMs = 120_000
 
 export interface CompletePart {
@@ -36,14 +44,17 @@ export interface CompleteUpload extends UploadAddress, PutRules {
 export async function completeUpload(parts: StorageParts, complete: CompleteUpload): Promise<Stored> {
   const done = completedBefore(parts, complete)
   if (done !== undefined) {
-    const leftover = isUploadId(complete.uploadId) ? join(parts.volume.uploadRoot(complete.bucket), complete.uploadId) : undefined
+    const leftover = isUploadId(complete.uploadId)
+      ? join(parts.volume.uploadRoot(complete.bucket), complete.uploadId)
+      : undefined
     if (leftover !== undefined && !isBeingCompleted(leftover)) await removeUpload(parts, complete.bucket, leftover)
     return done
   }
   const { upload, folder } = await requireUpload(parts, complete)
   const deadlineMs = performance.now() + waitForOtherMs
   while (!begun(folder)) {
-    if (performance.now() > deadlineMs) throw storageFaults.operationAborted('The upload is being completed by another request.')
+    if (performance.now() > deadlineMs)
+      throw storageFaults.operationAborted('The upload is being completed by another request.')
     await sleep(100)
     const finished = completedBefore(parts, complete)
     if (finished !== undefined) return finished
@@ -89,12 +100,15 @@ function completedBefore(parts: StorageParts, { bucket, key, uploadId }: UploadA
 function choose(complete: CompleteUpload, present: ReadonlyMap<number, PartLine>): PartLine[] {
   if (complete.parts.length === 0) throw storageFaults.malformedXml('The list names no parts.')
   let sizeBytes = 0
-  const isOrdered = complete.parts.every((wanted, index) => index === 0 || complete.parts[index - 1]!.number < wanted.number)
+  const isOrdered = complete.parts.every(
+    (wanted, index) => index === 0 || complete.parts[index - 1]!.number < wanted.number,
+  )
   if (!isOrdered) throw storageFaults.invalidPartOrder('Parts are not in ascending order.')
   const chosen = complete.parts.map((wanted, index) => {
     const part = present.get(wanted.number)
     if (part === undefined) throw storageFaults.invalidPart(`Part ${wanted.number} was never uploaded.`)
-    if (part.etag !== wanted.etag.toLowerCase()) throw storageFaults.invalidPart(`Part ${wanted.number} has another ETag.`)
+    if (part.etag !== wanted.etag.toLowerCase())
+      throw storageFaults.invalidPart(`Part ${wanted.number} has another ETag.`)
     if (wanted.checksum !== undefined && part.checksum !== undefined && part.checksum.value !== wanted.checksum) {
       throw storageFaults.invalidPart(`Part ${wanted.number} has another checksum.`)
     }
@@ -133,12 +147,18 @@ function checksumOf(upload: Upload, chosen: readonly PartLine[]): StoredChecksum
   const wanted = upload.checksum
   if (wanted === undefined) return undefined
   const { algorithm, type } = wanted
-  const digests = chosen.map((part) => ({ sizeBytes: part.sizeBytes, digest: Buffer.from(part.checksum?.value ?? '', 'base64') }))
+  const digests = chosen.map((part) => ({
+    sizeBytes: part.sizeBytes,
+    digest: Buffer.from(part.checksum?.value ?? '', 'base64'),
+  }))
   if (chosen.some((part) => part.checksum?.algorithm !== algorithm)) return undefined
   if (type === 'FULL_OBJECT') {
     return isCrc(algorithm) ? { algorithm, type, value: combineCrcs(algorithm, digests).toString('base64') } : undefined
   }
-  const whole = compositeOf(algorithm, digests.map(({ digest }) => digest))
+  const whole = compositeOf(
+    algorithm,
+    digests.map(({ digest }) => digest),
+  )
   return { algorithm, type, value: `${whole}-${chosen.length}` }
 }
 
@@ -150,7 +170,13 @@ function compositeOf(algorithm: StoredChecksum['algorithm'], digests: readonly B
 
 type Publish = (temporary: { fd: number; path: string }) => Promise<Stored>
 
-async function assemble(parts: StorageParts, folder: string, chosen: readonly PartLine[], present: ReadonlyMap<number, PartLine>, done: Publish): Promise<Stored> {
+async function assemble(
+  parts: StorageParts,
+  folder: string,
+  chosen: readonly PartLine[],
+  present: ReadonlyMap<number, PartLine>,
+  done: Publish,
+): Promise<Stored> {
   const data = join(folder, 'data')
   if (!isSharedFileUsable(folder, chosen, present)) return await copied(parts, folder, chosen, done)
   const fd = openSync(data, constants.O_RDWR)
@@ -171,7 +197,11 @@ async function assemble(parts: StorageParts, folder: string, chosen: readonly Pa
  * Every region must lie where the part belongs, and nobody may still write: a claim without a finished part may have a
  * writer somewhere.
  */
-function isSharedFileUsable(folder: string, chosen: readonly PartLine[], present: ReadonlyMap<number, PartLine>): boolean {
+function isSharedFileUsable(
+  folder: string,
+  chosen: readonly PartLine[],
+  present: ReadonlyMap<number, PartLine>,
+): boolean {
   if (statSync(join(folder, 'data')).nlink > 1) return false
   let offset = 0
   for (const part of chosen) {
@@ -181,14 +211,25 @@ function isSharedFileUsable(folder: string, chosen: readonly PartLine[], present
   return claimedRegions(folder).every((number) => typeof present.get(number)?.place === 'number')
 }
 
-async function copied(parts: StorageParts, folder: string, chosen: readonly PartLine[], done: Publish): Promise<Stored> {
+async function copied(
+  parts: StorageParts,
+  folder: string,
+  chosen: readonly PartLine[],
+  done: Publish,
+): Promise<Stored> {
   await parts.volume.checkRoom(chosen.reduce((sum, part) => sum + part.sizeBytes, 0))
   const temporary = parts.volume.newTemporary(0o600)
   try {
     let offset = 0
     for (const part of chosen) {
       const isShared = typeof part.place === 'number'
-      await copyInto(join(folder, isShared ? 'data' : (part.place as string)), isShared ? (part.place as number) : 0, part.sizeBytes, temporary.fd, offset)
+      await copyInto(
+        join(folder, isShared ? 'data' : (part.place as string)),
+        isShared ? (part.place as number) : 0,
+        part.sizeBytes,
+        temporary.fd,
+        offset,
+      )
       offset += part.sizeBytes
     }
     return await done(temporary)
@@ -201,10 +242,10 @@ async function copyInto(path: string, from: number, sizeBytes: number, fd: numbe
   const source = openSync(path, constants.O_RDONLY)
   const buffer = Buffer.allocUnsafe(Math.min(1024 * 1024, Math.max(sizeBytes, 1)))
   try {
-    for (let at = 0; at < sizeBytes; ) {
+    for (let at = 0; at < sizeBytes;) {
       const count = await transfer(read, source, buffer, Math.min(buffer.length, sizeBytes - at), from + at)
       if (count === 0) throw storageFaults.internalError('A stored part became shorter.')
-      for (let written = 0; written < count; ) {
+      for (let written = 0; written < count;) {
         written += await transfer(write, fd, buffer.subarray(written), count - written, offset + at + written)
       }
       at += count
@@ -214,8 +255,17 @@ async function copyInto(path: string, from: number, sizeBytes: number, fd: numbe
   }
 }
 
-type Transfer = (fd: number, buffer: Buffer, offset: number, length: number, position: number, done: (error: Error | null, count: number) => void) => void
+type Transfer = (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+  done: (error: Error | null, count: number) => void,
+) => void
 
 async function transfer(call: Transfer, fd: number, buffer: Buffer, length: number, position: number): Promise<number> {
-  return await new Promise((resolve, reject) => call(fd, buffer, 0, length, position, (error, count) => (error === null ? resolve(count) : reject(error))))
+  return await new Promise((resolve, reject) =>
+    call(fd, buffer, 0, length, position, (error, count) => (error === null ? resolve(count) : reject(error))),
+  )
 }

@@ -46,7 +46,9 @@ function startWriter(root: string, name: string, rounds: number, failpoints = ''
       witness.acknowledged.set(line.done, line.sha256!)
     }
   })
-  const ended = new Promise<NodeJS.Signals | number | null>((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
+  const ended = new Promise<NodeJS.Signals | number | null>((resolve) =>
+    child.once('close', (code, signal) => resolve(signal ?? code)),
+  )
   void ended.then(() => ready.resolve())
   return { child, witness, ready: ready.promise, ended, complaint: () => complaint }
 }
@@ -54,7 +56,9 @@ function startWriter(root: string, name: string, rounds: number, failpoints = ''
 async function contentOf(storage: Storage, key: string): Promise<string | null> {
   try {
     const { body } = await storage.getObject({ bucket: 'demo-work', key })
-    return createHash('sha256').update(await readAll(body)).digest('hex')
+    return createHash('sha256')
+      .update(await readAll(body))
+      .digest('hex')
   } catch (error) {
     if ((error as { code?: string }).code === 'storage.no_such_key') return null
     throw error
@@ -78,7 +82,7 @@ async function checkAll(storage: Storage, root: string, witnesses: readonly Witn
     }
   }
   const listed: string[] = []
-  for (let after: string | undefined; ; ) {
+  for (let after: string | undefined; ;) {
     const page = await storage.listObjects({ bucket: 'demo-work', limit: 7, ...(after === undefined ? {} : { after }) })
     for (const row of page.objects) {
       listed.push(row.key)
@@ -97,7 +101,9 @@ async function checkAll(storage: Storage, root: string, witnesses: readonly Witn
     else told.delete(change.key)
   }
   expect([...told.keys()].sort()).toEqual(listed)
-  const workers = readdirSync(join(root, '.cygnet/tmp')).flatMap((name) => readdirSync(join(root, '.cygnet/tmp', name)).filter((file) => file !== 'worker.json'))
+  const workers = readdirSync(join(root, '.cygnet/tmp')).flatMap((name) =>
+    readdirSync(join(root, '.cygnet/tmp', name)).filter((file) => file !== 'worker.json'),
+  )
   expect(workers).toEqual([])
 }
 
@@ -109,11 +115,22 @@ async function emptyRoot(): Promise<string> {
   return path
 }
 
-const points = ['storage.after-temp', 'storage.after-fsync', 'storage.after-rename', 'storage.before-answer', 'storage.part-received']
+const points = [
+  'storage.after-temp',
+  'storage.after-fsync',
+  'storage.after-rename',
+  'storage.before-answer',
+  'storage.part-received',
+]
 
 test.each(points)('killed at %s', async (point) => {
   const root = await emptyRoot()
-  const { witness, ended, complaint } = startWriter(root, 'a', 60, `${point}=kill@${point === 'storage.part-received' ? 3 : 20}th`)
+  const { witness, ended, complaint } = startWriter(
+    root,
+    'a',
+    60,
+    `${point}=kill@${point === 'storage.part-received' ? 3 : 20}th`,
+  )
   expect(await ended, complaint()).toBe('SIGKILL')
   const { storage } = await openTestStorage({ root })
   await checkAll(storage, root, [witness])
@@ -151,5 +168,9 @@ test('two processes write at once, a third one looks on, and all agree', async (
   for (const { ended, complaint } of writers) expect(await ended, complaint()).toBe(0)
   isWriting = false
   await looking
-  await checkAll(storage, root, writers.map(({ witness }) => witness))
+  await checkAll(
+    storage,
+    root,
+    writers.map(({ witness }) => witness),
+  )
 })

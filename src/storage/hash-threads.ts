@@ -38,8 +38,9 @@ export const slabBytes = 1024 * 1024
 export interface HashThreads {
   takeSlab(): Slab
   giveSlab(slab: Slab): void
-  /** For bodies below a slab: hashed here and now. */
+  /** MD5 and these, for bodies below a slab: hashed here and now. */
   beginInline(names: readonly ChecksumName[]): BodyHash
+  /** MD5 and these, beside the event loop. */
   beginThreaded(names: readonly ChecksumName[]): BodyHash
   close(): Promise<void>
 }
@@ -63,13 +64,13 @@ export function createHashThreads(): HashThreads {
     beginInline: (names) => inlineHash(names),
     beginThreaded(names) {
       const md5 = lanes[0].begin(['md5'])
-      const others = lanes[1].begin([...new Set<HashName>(['sha256', ...names])])
+      const bodies = names.length === 0 ? [md5] : [md5, lanes[1].begin([...new Set<HashName>(names)])]
       return {
-        update: async (slab, sizeBytes) => void (await Promise.all([md5.update(slab, sizeBytes), others.update(slab, sizeBytes)])),
-        digests: async (sizeBytes) => digestsOf(sizeBytes, (await Promise.all([md5.end(), others.end()])).flat()),
+        update: async (slab, sizeBytes) => void (await Promise.all(bodies.map((body) => body.update(slab, sizeBytes)))),
+        digests: async (sizeBytes) =>
+          digestsOf(sizeBytes, (await Promise.all(bodies.map((body) => body.end()))).flat()),
         drop() {
-          md5.drop()
-          others.drop()
+          for (const body of bodies) body.drop()
         },
       }
     },
@@ -80,14 +81,18 @@ export function createHashThreads(): HashThreads {
 }
 
 function inlineHash(names: readonly ChecksumName[]): BodyHash {
-  const wanted = [...new Set<HashName>(['md5', 'sha256', ...names])]
+  const wanted = [...new Set<HashName>(['md5', ...names])]
   const checksums = wanted.map((name): [string, Checksum] => [name, createChecksum(name)])
   return {
     async update(slab, sizeBytes) {
       const bytes = slab.bytes.subarray(0, sizeBytes)
       for (const [, checksum] of checksums) checksum.update(bytes)
     },
-    digests: async (sizeBytes) => digestsOf(sizeBytes, checksums.map(([name, checksum]) => [name, checksum.digest()])),
+    digests: async (sizeBytes) =>
+      digestsOf(
+        sizeBytes,
+        checksums.map(([name, checksum]) => [name, checksum.digest()]),
+      ),
     drop() {},
   }
 }
@@ -156,7 +161,8 @@ function createLane() {
           thread.postMessage(request)
         })
       return {
-        update: async (slab: Slab, sizeBytes: number) => void (await ask({ kind: 'update', body, memory: slab.memory, sizeBytes })),
+        update: async (slab: Slab, sizeBytes: number) =>
+          void (await ask({ kind: 'update', body, memory: slab.memory, sizeBytes })),
         end: () => ask({ kind: 'end', body }),
         drop() {
           if (waiting.get(body)?.length === 0) waiting.delete(body)

@@ -9,7 +9,10 @@ const port = parentPort!
 port.on('message', (request: HashRequest) => {
   switch (request.kind) {
     case 'begin':
-      bodies.set(request.body, request.names.map((name) => [name, createChecksum(name)]))
+      bodies.set(
+        request.body,
+        request.names.map((name) => [name, createChecksum(name)]),
+      )
       return
     case 'update': {
       const bytes = new Uint8Array(request.memory, 0, request.sizeBytes)
@@ -18,7 +21,10 @@ port.on('message', (request: HashRequest) => {
       return
     }
     case 'end': {
-      const digests = (bodies.get(request.body) ?? []).map(([name, checksum]): [string, Uint8Array] => [name, checksum.digest()])
+      const digests = (bodies.get(request.body) ?? []).map(([name, checksum]): [string, Uint8Array] => [
+        name,
+        checksum.digest(),
+      ])
       bodies.delete(request.body)
       port.postMessage({ kind: 'ended', body: request.body, digests } satisfies HashAnswer)
       return

@@ -50,7 +50,12 @@ export interface IndexStore {
 export function openIndexStore(folder: string): IndexStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const options = { keyEncoding: 'binary', encoding: 'binary' } as const
-  const environment: RootDatabase<Buffer, Buffer> = open({ path: `${folder}/index.mdb`, maxDbs: 8, ...options, noMemInit: true })
+  const environment: RootDatabase<Buffer, Buffer> = open({
+    path: `${folder}/index.mdb`,
+    maxDbs: 8,
+    ...options,
+    noMemInit: true,
+  })
   const database = (name: string): Bytes => environment.openDB<Buffer, Buffer>({ name, ...options })
   const facts = database('facts')
   const buckets = database('buckets')
@@ -110,7 +115,8 @@ export function openIndexStore(folder: string): IndexStore {
       putFact('sequence', `${sequence}`)
       log.putSync(sequenceKey(sequence), Buffer.from(JSON.stringify({ ...change, experiment, purpose })))
       if (sequence % 1000 === 0) {
-        for (const key of [...log.getKeys({ end: sequenceKey(Math.max(0, sequence - keptChanges)), limit: 2000 })]) log.removeSync(key)
+        for (const key of [...log.getKeys({ end: sequenceKey(Math.max(0, sequence - keptChanges)), limit: 2000 })])
+          log.removeSync(key)
       }
       return sequence
     },

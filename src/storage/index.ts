@@ -6,7 +6,6 @@ export { followStorageChanges, type StorageFollower } from './change-follower.ts
 export { storageContract } from './contract.ts'
 export { storageFaults } from './errors.ts'
 export { storageMigrations } from './tables.ts'
-export { registerDataCommands } from './commands.ts'
 export { bucketNameOf } from './bucket-name.ts'
 export type {
   Bucket,

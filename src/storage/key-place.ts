@@ -34,7 +34,8 @@ export function placeOfKey(key: string): KeyPlace {
   const directory = key.slice(0, slash + 1)
   const name = key.slice(slash + 1)
   if (name === '') return { kind: 'attic', reason: 'it ends in a slash' }
-  if (key.startsWith('/') || key.includes('//')) return { kind: 'attic', reason: 'it has an empty part between slashes' }
+  if (key.startsWith('/') || key.includes('//'))
+    return { kind: 'attic', reason: 'it has an empty part between slashes' }
   if (key.startsWith('.cygnet/') || key === '.cygnet') return { kind: 'attic', reason: 'the name .cygnet is reserved' }
   if (Buffer.byteLength(key) > 255 && key.split('/').some((part) => Buffer.byteLength(part) > 255)) {
     return { kind: 'attic', reason: 'a part between slashes has more than 255 bytes' }

@@ -47,7 +47,7 @@ export function createLister(parts: {
           : Buffer.concat([rowKey(bucket, after), Buffer.from([0])])
       if (Buffer.compare(behindAfter, start) > 0) start = behindAfter
     }
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       isDone = true
       if (Buffer.compare(start, end) >= 0) break
       for (const { key: bytes, value } of index.rows(start, end)) {
@@ -77,11 +77,12 @@ export function createLister(parts: {
   function* foldersOf(bucket: string, prefix: string, delimiter: string, after: string, page: Page): Generator<string> {
     const within = prefix.slice(0, prefix.lastIndexOf('/') + 1)
     yield* directoriesTo(within)
-    if (after.startsWith(within)) yield* directoriesTo(after.slice(0, after.lastIndexOf('/') + 1)).filter((path) => path.length > within.length)
+    if (after.startsWith(within))
+      yield* directoriesTo(after.slice(0, after.lastIndexOf('/') + 1)).filter((path) => path.length > within.length)
     const base = rowKey(bucket, prefix)
     let start = after > '' && Buffer.compare(rowKey(bucket, after), base) > 0 ? rowKey(bucket, after) : base
     const end = page.isTruncated ? behindPrefix(rowKey(bucket, page.last!)) : behindPrefix(base)
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       isDone = true
       if (Buffer.compare(start, end) >= 0) break
       for (const { key } of index.directories(start, end)) {
@@ -127,7 +128,8 @@ export function createLister(parts: {
     }
     try {
       for (const { prefix, first } of page.prefixes) {
-        if (index.row(bucket, first)?.isAttic !== true && !statOf(first)?.isFile()) gone.push(first.slice(0, first.lastIndexOf('/') + 1) || prefix)
+        if (index.row(bucket, first)?.isAttic !== true && !statOf(first)?.isFile())
+          gone.push(first.slice(0, first.lastIndexOf('/') + 1) || prefix)
       }
       const objects = page.objects.flatMap(({ key, row }): ObjectRow[] => {
         if (row.isAttic) return [shown(key, row)]
@@ -141,18 +143,27 @@ export function createLister(parts: {
           return [shown(key, row)]
         }
         changed.push(key)
-        return [shown(key, { inode: stat.ino, size: stat.size, mtimeNs: stat.mtimeNs, etag: undefined, isAttic: false })]
+        return [
+          shown(key, { inode: stat.ino, size: stat.size, mtimeNs: stat.mtimeNs, etag: undefined, isAttic: false }),
+        ]
       })
       if (changed.length === 0) return { objects, gone }
       refresh(bucket, changed, statOf)
       const fresh = new Map(changed.map((key) => [key, index.row(bucket, key)]))
-      return { objects: objects.map((one) => (fresh.get(one.key) === undefined ? one : shown(one.key, fresh.get(one.key)!))), gone }
+      return {
+        objects: objects.map((one) => (fresh.get(one.key) === undefined ? one : shown(one.key, fresh.get(one.key)!))),
+        gone,
+      }
     } finally {
       for (const folder of folders.values()) if (typeof folder !== 'string') folder.close()
     }
   }
 
-  function refresh(bucket: string, keys: readonly string[], statOf: (key: string) => ReturnType<typeof statEntry>): void {
+  function refresh(
+    bucket: string,
+    keys: readonly string[],
+    statOf: (key: string) => ReturnType<typeof statEntry>,
+  ): void {
     index.write(() => {
       for (const key of keys) {
         const stat = statOf(key)
@@ -160,7 +171,11 @@ export function createLister(parts: {
         const slash = key.lastIndexOf('/') + 1
         const directory = openDirectory(volume.bucketRoot(bucket), key.slice(0, slash))
         if (typeof directory === 'string') continue
-        reconciler.refreshRow(bucket, key, { stat, etag: metadataStore.read(directory.at(key.slice(slash)), stat)?.etag, isAttic: false })
+        reconciler.refreshRow(bucket, key, {
+          stat,
+          etag: metadataStore.read(directory.at(key.slice(slash)), stat)?.etag,
+          isAttic: false,
+        })
         directory.close()
       }
     })
@@ -178,13 +193,18 @@ export function createLister(parts: {
       const looked = new Set<string>()
       for (let round = 1; ; round += 1) {
         const page = readPage(bucket, prefix, delimiter, after, limit)
-        if (round < maxRounds && (await scanStale(bucket, foldersOf(bucket, prefix, delimiter, after, page), looked))) continue
+        if (round < maxRounds && (await scanStale(bucket, foldersOf(bucket, prefix, delimiter, after, page), looked)))
+          continue
         const { objects, gone } = check(bucket, page)
         if (gone.length > 0 && round < maxRounds) {
           for (const path of new Set(gone)) await reconciler.scan(bucket, path)
           continue
         }
-        return { objects, prefixes: page.prefixes.map((one) => one.prefix), next: page.isTruncated ? page.last : undefined }
+        return {
+          objects,
+          prefixes: page.prefixes.map((one) => one.prefix),
+          next: page.isTruncated ? page.last : undefined,
+        }
       }
     },
   }

@@ -12,7 +12,24 @@ import { bodyOf, readAll, testMacKey } from './testing.ts'
 
 const bucket = 'demo-work'
 /** Few, so that they meet: files in the way of folders, odd names, order above U+FFFF. */
-const keys = ['a', 'a/b', 'a/b/c', 'a/', 'a//b', 'obj', 'obj+', 'obj/x', 'obj1', 'ü/é', '\u{1f9a2}', '\uffee', '.cygnet/x', `${'n'.repeat(300)}/x`, 'b/c/d/e', 'b/c/f']
+const keys = [
+  'a',
+  'a/b',
+  'a/b/c',
+  'a/',
+  'a//b',
+  'obj',
+  'obj+',
+  'obj/x',
+  'obj1',
+  'ü/é',
+  '\u{1f9a2}',
+  '\uffee',
+  '.cygnet/x',
+  `${'n'.repeat(300)}/x`,
+  'b/c/d/e',
+  'b/c/f',
+]
 const keyArbitrary = fc.constantFrom(...keys)
 const contentArbitrary = fc.string({ maxLength: 12 })
 
@@ -89,7 +106,9 @@ class Get implements fc.AsyncCommand<Model, Real> {
   async run(model: Model, { storage }: Real) {
     const content = model.get(this.key)
     if (content === undefined) {
-      expect(() => storage.headObject(bucket, this.key)).toThrow(expect.objectContaining({ code: 'storage.no_such_key' }))
+      expect(() => storage.headObject(bucket, this.key)).toThrow(
+        expect.objectContaining({ code: 'storage.no_such_key' }),
+      )
       return
     }
     expect((await readAll((await storage.getObject({ bucket, key: this.key })).body)).toString()).toBe(content)
@@ -110,8 +129,14 @@ class List implements fc.AsyncCommand<Model, Real> {
   async run(model: Model, { storage }: Real) {
     const objects: string[] = []
     const prefixes: string[] = []
-    for (let after: string | undefined; ; ) {
-      const page = await storage.listObjects({ bucket, prefix: this.prefix, delimiter: this.delimiter, limit: this.limit, ...(after === undefined ? {} : { after }) })
+    for (let after: string | undefined; ;) {
+      const page = await storage.listObjects({
+        bucket,
+        prefix: this.prefix,
+        delimiter: this.delimiter,
+        limit: this.limit,
+        ...(after === undefined ? {} : { after }),
+      })
       expect(page.objects.length + page.prefixes.length).toBeLessThanOrEqual(this.limit)
       for (const row of page.objects) expect(row.sizeBytes).toBe(Buffer.byteLength(model.get(row.key) ?? 'missing'))
       objects.push(...page.objects.map((row) => row.key))
@@ -184,12 +209,17 @@ class Reopen implements fc.AsyncCommand<Model, Real> {
   toString = () => 'reopen'
 }
 
-const open = (root: string) => openStorage({ root, clock: systemClock(), log: silentLogger(), macKey: testMacKey, freeFloorBytes: 0 })
+const open = (root: string) =>
+  openStorage({ root, clock: systemClock(), log: silentLogger(), macKey: testMacKey, freeFloorBytes: 0 })
 
 test('any history of S3 and of the shell gives what a map would give', async () => {
   const pathKeys = fc.constantFrom('a', 'a/b', 'a/b/c', 'obj', 'obj/x', 'ü/é', 'b/c/d/e', 'new/deep/er/file')
   const list = fc
-    .record({ prefix: fc.constantFrom('', 'a', 'a/', 'a/b', 'b/c/', 'obj', 'zz'), delimiter: fc.constantFrom('', '/', '/', 'b'), limit: fc.constantFrom(1, 2, 3, 1000) })
+    .record({
+      prefix: fc.constantFrom('', 'a', 'a/', 'a/b', 'b/c/', 'obj', 'zz'),
+      delimiter: fc.constantFrom('', '/', '/', 'b'),
+      limit: fc.constantFrom(1, 2, 3, 1000),
+    })
     .map(({ prefix, delimiter, limit }) => new List(prefix, delimiter, limit))
   const commands = fc.commands(
     [

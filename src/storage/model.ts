@@ -21,7 +21,12 @@ export interface StoredChecksum {
 }
 
 /** Headers that are stored with an object and given back as they came. */
-export type ContentHeader = 'cache-control' | 'content-disposition' | 'content-encoding' | 'content-language' | 'expires'
+export type ContentHeader =
+  | 'cache-control'
+  | 'content-disposition'
+  | 'content-encoding'
+  | 'content-language'
+  | 'expires'
 
 export interface ObjectDescription {
   contentType?: string
@@ -74,7 +79,7 @@ export interface ListOptions {
   limit?: number
 }
 
-export type Digests = Partial<Record<ChecksumName, Buffer>> & { sizeBytes: number; md5: Buffer; sha256: Buffer }
+export type Digests = Partial<Record<ChecksumName, Buffer>> & { sizeBytes: number; md5: Buffer }
 
 export interface PutRules {
   /** 'create': an existing object is refused with 'storage.object_exists', unless its content is the same. Default 'replace'. */

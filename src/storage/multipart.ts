@@ -1,5 +1,16 @@
 /** Multipart uploads: begun, filled in any order by any number of connections, completed or aborted. */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { failpoint } from '../foundation/failpoints.ts'
 import { fsyncDirectory, readJsonFile, writeFileDurable } from '../foundation/files.ts'
@@ -10,9 +21,22 @@ import { checkKey } from './key-place.ts'
 import type { ChecksumName, Digests, ObjectDescription, StoredChecksum, Upload, UploadedPart } from './model.ts'
 import { requireBucket, type StorageParts } from './parts.ts'
 import { diskFault, receiveBody } from './receive-body.ts'
-import { agreeOnPartSize, appendPart, claimRegion, isBeingCompleted, isCompleting, isUploadId, noSuchUpload, readParts, uploadSchema } from './upload-folder.ts'
+import {
+  agreeOnPartSize,
+  appendPart,
+  claimRegion,
+  hasPartSize,
+  isBeingCompleted,
+  isCompleting,
+  isUploadId,
+  noSuchUpload,
+  readParts,
+  uploadSchema,
+} from './upload-folder.ts'
 
 export const maxParts = 10_000
+/** Of every part but the last. */
+export const minPartBytes = 5 * 1024 * 1024
 export const maxPartBytes = 5 * 1024 ** 3
 /** Beginning an upload takes less than this. */
 const unfinishedMs = 60_000
@@ -71,7 +95,10 @@ export async function createUpload(parts: StorageParts, wanted: NewUpload): Prom
 }
 
 /** The upload, if it is of that bucket and key. Throws 'storage.no_such_upload'. */
-export async function requireUpload(parts: StorageParts, { bucket, key, uploadId }: UploadAddress): Promise<{ upload: Upload; folder: string }> {
+export async function requireUpload(
+  parts: StorageParts,
+  { bucket, key, uploadId }: UploadAddress,
+): Promise<{ upload: Upload; folder: string }> {
   requireBucket(parts, bucket)
   if (!isUploadId(uploadId)) throw noSuchUpload()
   const folder = join(parts.volume.uploadRoot(bucket), uploadId)
@@ -86,7 +113,8 @@ export async function putPart(parts: StorageParts, put: PutPart): Promise<Upload
   if (!Number.isInteger(number) || number < 1 || number > maxParts) {
     throw storageFaults.invalidArgument(`A part number is between 1 and ${maxParts}.`)
   }
-  if (sizeBytes !== undefined && sizeBytes > maxPartBytes) throw storageFaults.entityTooLarge('A part has at most 5 GiB.')
+  if (sizeBytes !== undefined && sizeBytes > maxPartBytes)
+    throw storageFaults.entityTooLarge('A part has at most 5 GiB.')
   const { folder } = await requireUpload(parts, put)
   await parts.volume.checkRoom(sizeBytes ?? 0)
   const place = choosePlace(folder, number, sizeBytes)
@@ -114,7 +142,13 @@ export async function putPart(parts: StorageParts, put: PutPart): Promise<Upload
       closeSync(fd)
     }
     if (typeof place === 'string') await fsyncDirectory(folder)
-    const part = { number, sizeBytes: digests.sizeBytes, etag: digests.md5.toString('hex'), modifiedMs: parts.clock.nowMs(), ...(checksum === undefined ? {} : { checksum }) }
+    const part = {
+      number,
+      sizeBytes: digests.sizeBytes,
+      etag: digests.md5.toString('hex'),
+      modifiedMs: parts.clock.nowMs(),
+      ...(checksum === undefined ? {} : { checksum }),
+    }
     await appendPart(folder, { ...part, place })
     isKept = true
     return part
@@ -131,7 +165,8 @@ export async function putPart(parts: StorageParts, put: PutPart): Promise<Upload
  * First the claim, then the look whether the upload is being completed: whoever completes does it the other way round.
  */
 function choosePlace(folder: string, number: number, sizeBytes: number | undefined): number | string {
-  if (sizeBytes !== undefined && sizeBytes > 0) {
+  // A smaller one is the last: its size says nothing about the others.
+  if (sizeBytes !== undefined && (sizeBytes >= minPartBytes || hasPartSize(folder))) {
     const partSize = agreeOnPartSize(folder, sizeBytes)
     if (sizeBytes <= partSize && claimRegion(folder, number) && !isCompleting(folder)) return (number - 1) * partSize
   }
@@ -167,7 +202,10 @@ export async function removeUpload(parts: StorageParts, bucket: string, folder: 
   rmSync(trash, { recursive: true, force: true })
 }
 
-export async function listParts(parts: StorageParts, address: UploadAddress): Promise<{ upload: Upload; parts: UploadedPart[] }> {
+export async function listParts(
+  parts: StorageParts,
+  address: UploadAddress,
+): Promise<{ upload: Upload; parts: UploadedPart[] }> {
   const { upload, folder } = await requireUpload(parts, address)
   const lines = [...readParts(folder).values()].sort((a, b) => a.number - b.number)
   return { upload, parts: lines.map(({ place: _place, ...part }) => part as UploadedPart) }
@@ -182,7 +220,12 @@ export async function listUploads(parts: StorageParts, bucket: string): Promise<
     const upload = await readJsonFile(join(root, name, 'upload.json'), uploadSchema).catch(() => undefined)
     if (upload !== undefined) uploads.push(upload as Upload)
   }
-  return uploads.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.startedMs - b.startedMs || (a.uploadId < b.uploadId ? -1 : 1))
+  return uploads.sort(
+    (a, b) =>
+      Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) ||
+      a.startedMs - b.startedMs ||
+      (a.uploadId < b.uploadId ? -1 : 1),
+  )
 }
 
 /** Uploads that are objects already, or whose beginning was never finished: what a crash leaves behind. */
@@ -192,7 +235,10 @@ export async function removeLeftovers(parts: StorageParts, bucket: string): Prom
     const folder = join(root, name)
     const data = statSync(join(folder, 'data'), { throwIfNoEntry: false })
     const begunMs = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0
-    const isUnfinished = statSync(join(folder, 'upload.json'), { throwIfNoEntry: false }) === undefined && Date.now() - begunMs > unfinishedMs
-    if (isUnfinished || (data !== undefined && data.nlink > 1 && !isBeingCompleted(folder))) await removeUpload(parts, bucket, folder)
+    const isUnfinished =
+      statSync(join(folder, 'upload.json'), { throwIfNoEntry: false }) === undefined &&
+      Date.now() - begunMs > unfinishedMs
+    if (isUnfinished || (data !== undefined && data.nlink > 1 && !isBeingCompleted(folder)))
+      await removeUpload(parts, bucket, folder)
   }
 }

@@ -41,7 +41,11 @@ export type Outcome =
 
 export interface ObjectCommits {
   publish(publication: Publication): Commit<Outcome>
-  remove(bucket: string, key: string, rules: { ifEtag?: string }): Commit<{ deleted: boolean; folder: string | undefined }>
+  remove(
+    bucket: string,
+    key: string,
+    rules: { ifEtag?: string },
+  ): Commit<{ deleted: boolean; folder: string | undefined }>
 }
 
 export function createObjectCommits(parts: {
@@ -58,7 +62,14 @@ export function createObjectCommits(parts: {
   }
 
   /** Keeps a folder's row true across a change of our own, if it was true before. */
-  function noteChange(bucket: string, path: string, beforeNs: bigint, directory: SafeDirectory, isNew: boolean, entries: number): void {
+  function noteChange(
+    bucket: string,
+    path: string,
+    beforeNs: bigint,
+    directory: SafeDirectory,
+    isNew: boolean,
+    entries: number,
+  ): void {
     const row = index.directory(bucket, path)
     if (row === undefined) {
       if (!isNew) return
@@ -66,12 +77,18 @@ export function createObjectCommits(parts: {
       const mtimeNs = beforeNs === directory.bornNs() ? directory.mtimeNs() : -1n
       index.putDirectory(bucket, path, { mtimeNs, isAuto: true, isRacy: !volume.hasFineTimes, scan: 0, entries })
     } else if (row.mtimeNs === beforeNs) {
-      index.putDirectory(bucket, path, { ...row, mtimeNs: directory.mtimeNs(), isRacy: !volume.hasFineTimes, entries: row.entries + entries })
+      index.putDirectory(bucket, path, {
+        ...row,
+        mtimeNs: directory.mtimeNs(),
+        isRacy: !volume.hasFineTimes,
+        entries: row.entries + entries,
+      })
     }
   }
 
   function checkRules(rules: PutRules, bucket: string, key: string, existing: Located | undefined): void {
-    if (rules.ifAbsent && existing !== undefined) throw storageFaults.preconditionFailed(`'${key}' exists in ${bucket}.`)
+    if (rules.ifAbsent && existing !== undefined)
+      throw storageFaults.preconditionFailed(`'${key}' exists in ${bucket}.`)
     if (rules.ifEtag === undefined) return
     if (existing === undefined) throw storageFaults.noSuchKey(`There is no object '${key}' in ${bucket}.`)
     const { etag } = infoOf(bucket, key, existing.stat, existing.metadata)
@@ -129,10 +146,30 @@ export function createObjectCommits(parts: {
           for (const created of createdDirectories) {
             if (created !== relative) noteNewDirectory(bucket, created)
           }
-          noteChange(bucket, relative, beforeNs, directory, createdDirectories.includes(relative), present === undefined ? 1 : 0)
+          noteChange(
+            bucket,
+            relative,
+            beforeNs,
+            directory,
+            createdDirectories.includes(relative),
+            present === undefined ? 1 : 0,
+          )
         }
-        index.putRow(bucket, key, { inode: stat.ino, size: stat.size, mtimeNs: stat.mtimeNs, etag: metadata.etag, isAttic })
-        index.appendChange({ type: 'created', bucket, key, sizeBytes: Number(stat.size), etag: metadata.etag, atMs: clock.nowMs() })
+        index.putRow(bucket, key, {
+          inode: stat.ino,
+          size: stat.size,
+          mtimeNs: stat.mtimeNs,
+          etag: metadata.etag,
+          isAttic,
+        })
+        index.appendChange({
+          type: 'created',
+          bucket,
+          key,
+          sizeBytes: Number(stat.size),
+          etag: metadata.etag,
+          atMs: clock.nowMs(),
+        })
         return {
           result: { kind: 'stored', folder },
           undo() {
@@ -150,7 +187,10 @@ export function createObjectCommits(parts: {
         directory.close()
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return { result: { kind: 'again' } }
         if ((error as NodeJS.ErrnoException).code === 'EXDEV') {
-          throw storageFaults.unsupportedFileSystem(`The folder of bucket ${bucket} is on another file system than the data root.`, { cause: error })
+          throw storageFaults.unsupportedFileSystem(
+            `The folder of bucket ${bucket} is on another file system than the data root.`,
+            { cause: error },
+          )
         }
         throw error
       }
@@ -183,7 +223,14 @@ export function createObjectCommits(parts: {
         index.removeRow(bucket, key)
         if (first === undefined) return { result: { deleted: false, folder: undefined } }
         const { etag } = infoOf(bucket, key, first.stat, first.metadata)
-        index.appendChange({ type: 'deleted', bucket, key, sizeBytes: Number(first.stat.size), etag, atMs: clock.nowMs() })
+        index.appendChange({
+          type: 'deleted',
+          bucket,
+          key,
+          sizeBytes: Number(first.stat.size),
+          etag,
+          atMs: clock.nowMs(),
+        })
         return { result: { deleted: true, folder } }
       } finally {
         for (const close of closing) close()

@@ -25,9 +25,14 @@ export interface ObjectFiles {
 }
 
 /** The two places in which a key can lie, the one that its name asks for first. */
-function* candidates(volume: Volume, bucket: string, key: string): Generator<{ isAttic: boolean; root: string; directory: string; name: string }> {
+function* candidates(
+  volume: Volume,
+  bucket: string,
+  key: string,
+): Generator<{ isAttic: boolean; root: string; directory: string; name: string }> {
   const place = placeOfKey(key)
-  if (place.kind === 'path') yield { isAttic: false, root: volume.bucketRoot(bucket), directory: place.directory, name: place.name }
+  if (place.kind === 'path')
+    yield { isAttic: false, root: volume.bucketRoot(bucket), directory: place.directory, name: place.name }
   const hashed = atticName(key)
   yield { isAttic: true, root: volume.atticRoot(bucket), directory: hashed.slice(0, 3), name: hashed.slice(3) }
 }
@@ -39,7 +44,8 @@ export function createObjectFiles(volume: Volume, metadataStore: MetadataStore):
         const directory = openDirectory(root, relative)
         if (typeof directory === 'string') continue
         const stat = statEntry(directory, name)
-        if (stat?.isFile()) return { isAttic, directory, name, stat, metadata: metadataStore.read(directory.at(name), stat) }
+        if (stat?.isFile())
+          return { isAttic, directory, name, stat, metadata: metadataStore.read(directory.at(name), stat) }
         directory.close()
       }
       return undefined
@@ -75,7 +81,8 @@ function openConsistently(directory: SafeDirectory, name: string, metadataStore:
     const file = openRegularFile(directory, name)
     if (file === undefined) return undefined
     const metadata = metadataStore.read(directory.at(name), file.stat)
-    if (metadata !== undefined || attempt === 3 || statEntry(directory, name)?.ino === file.stat.ino) return { ...file, metadata }
+    if (metadata !== undefined || attempt === 3 || statEntry(directory, name)?.ino === file.stat.ino)
+      return { ...file, metadata }
     closeSync(file.fd)
   }
 }
@@ -104,9 +111,22 @@ export function noSuchKey(bucket: string, key: string): Error {
 }
 
 const contentTypes: Record<string, string> = {
-  txt: 'text/plain', md: 'text/plain', log: 'text/plain', csv: 'text/csv', json: 'application/json', xml: 'application/xml',
-  html: 'text/html', pdf: 'application/pdf', png: 'image/png', jpg: 'image/jpeg', jpeg: 'image/jpeg', svg: 'image/svg+xml',
-  gz: 'application/gzip', zip: 'application/zip', parquet: 'application/vnd.apache.parquet', ipynb: 'application/x-ipynb+json',
+  txt: 'text/plain',
+  md: 'text/plain',
+  log: 'text/plain',
+  csv: 'text/csv',
+  json: 'application/json',
+  xml: 'application/xml',
+  html: 'text/html',
+  pdf: 'application/pdf',
+  png: 'image/png',
+  jpg: 'image/jpeg',
+  jpeg: 'image/jpeg',
+  svg: 'image/svg+xml',
+  gz: 'application/gzip',
+  zip: 'application/zip',
+  parquet: 'application/vnd.apache.parquet',
+  ipynb: 'application/x-ipynb+json',
 }
 
 /** Of an object whose uploader did not say: by its suffix. */

@@ -57,7 +57,11 @@ export interface MetadataStore {
   readonly hasAttributes: boolean
 }
 
-export function createMetadataStore(options: { sidecars: string; macKey: Uint8Array; probePath: string }): MetadataStore {
+export function createMetadataStore(options: {
+  sidecars: string
+  macKey: Uint8Array
+  probePath: string
+}): MetadataStore {
   const { sidecars, macKey } = options
   const hasAttributes = canHoldAttributes(options.probePath)
 
@@ -70,7 +74,8 @@ export function createMetadataStore(options: { sidecars: string; macKey: Uint8Ar
     if (!timingSafeEqual(bytes.subarray(0, macBytes), macOf(json))) return undefined
     const packed = JSON.parse(json.toString('utf8')) as Packed
     const [inode, size, changed] = packed.s
-    if (packed.v !== 1 || inode !== `${stat.ino}` || size !== `${stat.size}` || changed !== `${stat.mtimeNs}`) return undefined
+    if (packed.v !== 1 || inode !== `${stat.ino}` || size !== `${stat.size}` || changed !== `${stat.mtimeNs}`)
+      return undefined
     return metadataOf(packed)
   }
 

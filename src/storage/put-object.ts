@@ -30,7 +30,7 @@ export async function putObject(parts: StorageParts, put: PutObject): Promise<St
       fd: temporary.fd,
       maxBytes: sizeBytes ?? maxObjectBytes,
       threads,
-      ...(put.checksums === undefined ? {} : { checksums: put.checksums }),
+      checksums: ['sha256', ...(put.checksums ?? [])],
     })
     if (sizeBytes !== undefined && digests.sizeBytes !== sizeBytes) {
       throw storageFaults.incompleteBody(`${digests.sizeBytes} of ${sizeBytes} bytes came.`)
@@ -39,7 +39,7 @@ export async function putObject(parts: StorageParts, put: PutObject): Promise<St
     const metadata: FileMetadata = {
       ...description,
       etag: digests.md5.toString('hex'),
-      sha256: digests.sha256.toString('hex'),
+      sha256: digests.sha256!.toString('hex'),
       ...(checksum === undefined ? {} : { checksum }),
     }
     return await publish(parts, { bucket, key, temporary, metadata, rules: put })
@@ -53,11 +53,13 @@ export async function putObject(parts: StorageParts, put: PutObject): Promise<St
 function checked(parts: StorageParts, put: PutObject) {
   requireBucket(parts, put.bucket)
   checkKey(put.key)
-  if (put.sizeBytes !== undefined && put.sizeBytes > maxObjectBytes) throw storageFaults.entityTooLarge('An object has at most 5 TiB.')
+  if (put.sizeBytes !== undefined && put.sizeBytes > maxObjectBytes)
+    throw storageFaults.entityTooLarge('An object has at most 5 TiB.')
   // Said before the body is sent, so that nobody uploads a gigabyte for nothing; decided again at the commit.
   const present = put.ifAbsent || put.ifEtag !== undefined ? parts.files.locate(put.bucket, put.key) : undefined
   present?.directory.close()
-  if (put.ifAbsent && present !== undefined) throw storageFaults.preconditionFailed(`'${put.key}' exists in ${put.bucket}.`)
+  if (put.ifAbsent && present !== undefined)
+    throw storageFaults.preconditionFailed(`'${put.key}' exists in ${put.bucket}.`)
   const { bucket, key, sizeBytes, contentType, headers, userMetadata } = put
   const description = {
     ...(contentType === undefined ? {} : { contentType }),
@@ -76,7 +78,10 @@ export interface Publishing {
 }
 
 /** Gives a finished temporary file its name as an object, durably. The caller discards the temporary. */
-export async function publish(parts: StorageParts, { bucket, key, temporary, metadata, rules }: Publishing): Promise<Stored> {
+export async function publish(
+  parts: StorageParts,
+  { bucket, key, temporary, metadata, rules }: Publishing,
+): Promise<Stored> {
   const { volume, queue, commits, metadataStore } = parts
   const { purpose } = requireBucket(parts, bucket)
   let toAttic = placeOfKey(key).kind === 'attic'
@@ -97,7 +102,16 @@ export async function publish(parts: StorageParts, { bucket, key, temporary, met
     if (made !== 'blocked') {
       if (!toAttic) for (const one of made) created.add(one)
       const outcome = await queue.submit(() =>
-        commits.publish({ bucket, key, temporaryPath: temporary.path, stat, metadata, rules, createdDirectories: [...created], toAttic }),
+        commits.publish({
+          bucket,
+          key,
+          temporaryPath: temporary.path,
+          stat,
+          metadata,
+          rules,
+          createdDirectories: [...created],
+          toAttic,
+        }),
       )
       if (outcome.kind === 'stored') {
         if (toAttic && key.endsWith('/')) await makeFolder(parts, bucket, key)
@@ -105,7 +119,8 @@ export async function publish(parts: StorageParts, { bucket, key, temporary, met
         await failpoint('storage.before-answer')
         return stored(infoOf(bucket, key, stat, metadata), false)
       }
-      if (outcome.kind === 'exists') return await acceptSame(parts, { info: outcome.info, folder: outcome.folder, metadata, temporary })
+      if (outcome.kind === 'exists')
+        return await acceptSame(parts, { info: outcome.info, folder: outcome.folder, metadata, temporary })
       if (outcome.kind === 'again') continue
     }
     if (toAttic) throw storageFaults.internalError('The attic is not a folder.')
@@ -120,7 +135,11 @@ export async function publish(parts: StorageParts, { bucket, key, temporary, met
 async function makeFolder(parts: StorageParts, bucket: string, key: string): Promise<void> {
   const place = placeOfKey(`${key}x`)
   if (place.kind === 'attic') return
-  const made = await parts.volume.directories.ensure(parts.volume.bucketRoot(bucket), key, parts.volume.directoryMode(requireBucket(parts, bucket).purpose))
+  const made = await parts.volume.directories.ensure(
+    parts.volume.bucketRoot(bucket),
+    key,
+    parts.volume.directoryMode(requireBucket(parts, bucket).purpose),
+  )
   if (made === 'blocked') return
   await parts.queue.submit(() => {
     for (const path of made) {
@@ -138,7 +157,12 @@ async function makeFolder(parts: StorageParts, bucket: string, key: string): Pro
  */
 async function acceptSame(
   parts: StorageParts,
-  { info, folder, metadata, temporary }: { info: ObjectInfo; folder: string; metadata: FileMetadata; temporary: Pick<Temporary, 'fd'> },
+  {
+    info,
+    folder,
+    metadata,
+    temporary,
+  }: { info: ObjectInfo; folder: string; metadata: FileMetadata; temporary: Pick<Temporary, 'fd'> },
 ): Promise<Stored> {
   const isSame = info.etag === metadata.etag || (await haveSameBytes(parts, info, metadata, temporary.fd))
   if (!isSame) throw storageFaults.objectExists(`'${info.key}' exists in ${info.bucket} with other content.`)
@@ -153,11 +177,16 @@ async function acceptSame(
   return stored(info, true)
 }
 
-async function haveSameBytes(parts: StorageParts, info: ObjectInfo, metadata: FileMetadata, fd: number): Promise<boolean> {
+async function haveSameBytes(
+  parts: StorageParts,
+  info: ObjectInfo,
+  metadata: FileMetadata,
+  fd: number,
+): Promise<boolean> {
   if (fstatSync(fd).size !== info.sizeBytes) return false
   const present = await sha256Of(parts, info.bucket, info.key)
   if (metadata.sha256 !== undefined) return metadata.sha256 === present
-  return (await hashFile(parts, fd)).sha256.toString('hex') === present
+  return (await hashFile(parts, fd)).sha256!.toString('hex') === present
 }
 
 /** A failed fsync is never tried again: the kernel has dropped the pages and would lie the second time. */
@@ -165,7 +194,8 @@ async function syncOrSuspect(parts: StorageParts, fd: number): Promise<void> {
   try {
     await syncFile(fd)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EIO') parts.volume.suspect('a file could not be synced to the data disk')
+    if ((error as NodeJS.ErrnoException).code === 'EIO')
+      parts.volume.suspect('a file could not be synced to the data disk')
     throw error
   }
 }

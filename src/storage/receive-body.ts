@@ -34,7 +34,10 @@ export async function receiveBody(options: ReceiveOptions): Promise<Digests> {
     slab = undefined
     used = 0
     hash ??= length === slabBytes ? threads.beginThreaded(checksums) : threads.beginInline(checksums)
-    const work = Promise.all([writeAll(fd, full.bytes.subarray(0, length), offset + sizeBytes), hash.update(full, length)])
+    const work = Promise.all([
+      writeAll(fd, full.bytes.subarray(0, length), offset + sizeBytes),
+      hash.update(full, length),
+    ])
     sizeBytes += length
     const done = work.then(() => threads.giveSlab(full))
     done.catch(() => {})
@@ -47,7 +50,7 @@ export async function receiveBody(options: ReceiveOptions): Promise<Digests> {
       if (sizeBytes + used + chunk.length > maxBytes) {
         throw storageFaults.entityTooLarge(`More than the allowed ${maxBytes} bytes came.`)
       }
-      for (let at = 0; at < chunk.length; ) {
+      for (let at = 0; at < chunk.length;) {
         slab ??= threads.takeSlab()
         const take = Math.min(chunk.length - at, slabBytes - used)
         slab.bytes.set(at === 0 && take === chunk.length ? chunk : chunk.subarray(at, at + take), used)
@@ -71,9 +74,11 @@ export async function receiveBody(options: ReceiveOptions): Promise<Digests> {
 }
 
 async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     at += await new Promise<number>((resolve, reject) => {
-      write(fd, bytes, at, bytes.length - at, position + at, (error, written) => (error === null ? resolve(written) : reject(error)))
+      write(fd, bytes, at, bytes.length - at, position + at, (error, written) =>
+        error === null ? resolve(written) : reject(error),
+      )
     })
   }
 }
@@ -81,7 +86,9 @@ async function writeAll(fd: number, bytes: Buffer, position: number): Promise<vo
 /** What an errno of the disk means for the caller; anything else is returned as it is. */
 export function diskFault(error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || code === 'EDQUOT') return storageFaults.insufficientStorage('There is no room left on the data disk.', { cause: error })
-  if (code === 'EIO' || code === 'EROFS') return storageFaults.deviceFailed('The data disk refused to write.', { cause: error })
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return storageFaults.insufficientStorage('There is no room left on the data disk.', { cause: error })
+  if (code === 'EIO' || code === 'EROFS')
+    return storageFaults.deviceFailed('The data disk refused to write.', { cause: error })
   return error
 }

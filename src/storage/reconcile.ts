@@ -20,7 +20,11 @@ export interface Reconciler {
   /** Brings every folder known of a bucket in line; of an unknown bucket, its whole tree and its attic. */
   reconcileBucket(bucket: string): Promise<void>
   /** Brings the row of one key in line with its file. Inside a transaction. */
-  refreshRow(bucket: string, key: string, file: { stat: BigIntStats; etag: string | undefined; isAttic: boolean } | undefined): void
+  refreshRow(
+    bucket: string,
+    key: string,
+    file: { stat: BigIntStats; etag: string | undefined; isAttic: boolean } | undefined,
+  ): void
 }
 
 const batch = 500
@@ -30,7 +34,12 @@ const largeFolderPauseMs = 2000
 /** A folder changed within this time of a look may change again without its time moving. */
 const coarseTickNs = 20_000_000n
 
-export function createReconciler(parts: { volume: Volume; index: IndexStore; metadataStore: MetadataStore; clock: Clock }): Reconciler {
+export function createReconciler(parts: {
+  volume: Volume
+  index: IndexStore
+  metadataStore: MetadataStore
+  clock: Clock
+}): Reconciler {
   const { volume, index, metadataStore, clock } = parts
   const lookedAtMs = new Map<string, number>()
 
@@ -42,15 +51,29 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
     directory.close()
     if (row === undefined || row.scan !== 0 || row.mtimeNs !== mtimeNs) return true
     if (!row.isRacy) return false
-    return row.entries <= largeFolder || performance.now() - (lookedAtMs.get(`${bucket}/${path}`) ?? -Infinity) > largeFolderPauseMs
+    return (
+      row.entries <= largeFolder ||
+      performance.now() - (lookedAtMs.get(`${bucket}/${path}`) ?? -Infinity) > largeFolderPauseMs
+    )
   }
 
-  function refreshRow(bucket: string, key: string, file: { stat: BigIntStats; etag: string | undefined; isAttic: boolean } | undefined): void {
+  function refreshRow(
+    bucket: string,
+    key: string,
+    file: { stat: BigIntStats; etag: string | undefined; isAttic: boolean } | undefined,
+  ): void {
     const row = index.row(bucket, key)
     if (file === undefined) {
       if (row === undefined) return
       index.removeRow(bucket, key)
-      index.appendChange({ type: 'deleted', bucket, key, sizeBytes: Number(row.size), etag: etagOf(row), atMs: clock.nowMs() })
+      index.appendChange({
+        type: 'deleted',
+        bucket,
+        key,
+        sizeBytes: Number(row.size),
+        etag: etagOf(row),
+        atMs: clock.nowMs(),
+      })
       return
     }
     const { stat, etag, isAttic } = file
@@ -59,7 +82,14 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
     if (isSameContent && row.etag === etag && row.isAttic === isAttic) return
     index.putRow(bucket, key, fresh)
     if (isSameContent) return
-    index.appendChange({ type: 'created', bucket, key, sizeBytes: Number(stat.size), etag: etagOf(fresh), atMs: clock.nowMs() })
+    index.appendChange({
+      type: 'created',
+      bucket,
+      key,
+      sizeBytes: Number(stat.size),
+      etag: etagOf(fresh),
+      atMs: clock.nowMs(),
+    })
   }
 
   /** Looks again inside the transaction: what a PUT or DELETE did meanwhile counts. */
@@ -84,7 +114,13 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
       const mtimeNs = index.write(() => {
         const atNs = directory.mtimeNs()
         const old = index.directory(bucket, path)
-        index.putDirectory(bucket, path, { isAuto: old?.isAuto ?? false, entries: old?.entries ?? 0, mtimeNs: atNs, isRacy: true, scan: token })
+        index.putDirectory(bucket, path, {
+          isAuto: old?.isAuto ?? false,
+          entries: old?.entries ?? 0,
+          mtimeNs: atNs,
+          isRacy: true,
+          scan: token,
+        })
         return atNs
       })
       const { files, folders } = await entriesOf(directory)
@@ -102,7 +138,12 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
     }
   }
 
-  async function refreshFiles(bucket: string, path: string, directory: SafeDirectory, files: ReadonlySet<string>): Promise<void> {
+  async function refreshFiles(
+    bucket: string,
+    path: string,
+    directory: SafeDirectory,
+    files: ReadonlySet<string>,
+  ): Promise<void> {
     const unknown = new Set(files)
     let doubtful: string[] = []
     const settle = async () => {
@@ -144,7 +185,7 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
     const base = rowKey(bucket, path)
     const end = behindPrefix(base)
     let start: Buffer = base
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       isDone = true
       for (const { key, value } of index.rows(start, end)) {
         const name = keyOfRow(bucket, key).slice(path.length)
@@ -163,7 +204,7 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
   function* childFolders(bucket: string, path: string): Generator<string> {
     const end = behindPrefix(rowKey(bucket, path))
     let start: Buffer = Buffer.concat([rowKey(bucket, path), Buffer.from([0])])
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       isDone = true
       for (const { key } of index.directories(start, end)) {
         const name = keyOfRow(bucket, key).slice(path.length)
@@ -230,7 +271,8 @@ export function createReconciler(parts: { volume: Volume; index: IndexStore; met
           const metadata = stat?.isFile() ? metadataStore.read(directory.at(name), stat) : undefined
           // A file of which nobody knows the key is of no use to a listing; it stays where it is.
           if (stat === undefined || metadata?.key === undefined) continue
-          if (index.row(bucket, metadata.key) === undefined) refreshRow(bucket, metadata.key, { stat, etag: metadata.etag, isAttic: true })
+          if (index.row(bucket, metadata.key) === undefined)
+            refreshRow(bucket, metadata.key, { stat, etag: metadata.etag, isAttic: true })
         }
       })
       directory.close()

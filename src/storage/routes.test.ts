@@ -20,13 +20,15 @@ const gate: Gate = {
     return { id: 'me', kind: actions === '' ? 'anonymous' : 'person', name: 'me', subject: actions.split(' ') }
   },
   require(caller, action, experiment) {
-    if (experiment !== 'demo' || !(caller.subject as string[]).includes(action)) throw storageFaults.accessDenied(`may not ${action}`)
+    if (experiment !== 'demo' || !(caller.subject as string[]).includes(action))
+      throw storageFaults.accessDenied(`may not ${action}`)
   },
 }
 
 async function opened() {
   const { storage, root } = await openTestStorage()
-  for (const purpose of ['raw', 'work'] as const) await storage.createBucket({ name: `demo-${purpose}`, experiment: 'demo', purpose })
+  for (const purpose of ['raw', 'work'] as const)
+    await storage.createBucket({ name: `demo-${purpose}`, experiment: 'demo', purpose })
   await storage.createBucket({ name: 'other-work', experiment: 'other', purpose: 'work' })
   const app = createApp({ log: silentLogger() })
   registerStorageRoutes(app, { storage, gate })
@@ -38,14 +40,24 @@ async function opened() {
 
 test('browse, upload, download and delete', async () => {
   const { all, baseUrl } = await opened()
-  expect((await all.listBuckets({ params: { experiment: 'demo' } })).items.map((bucket) => bucket.posixPath)).toEqual(['/data/demo-raw', '/data/demo-work'])
+  expect((await all.listBuckets({ params: { experiment: 'demo' } })).items.map((bucket) => bucket.posixPath)).toEqual([
+    '/data/demo-raw',
+    '/data/demo-work',
+  ])
   const params = { bucket: 'demo-work' }
   const big = Buffer.alloc(6_000_000, 'cygnet')
   const stored = await all.writeObject({ params, query: { key: 'plots/ü b.bin' } }, { bytes: big })
-  expect(stored).toMatchObject({ sizeBytes: 6_000_000, posixPath: '/data/demo-work/plots/ü b.bin', sha256: expect.any(String) })
+  expect(stored).toMatchObject({
+    sizeBytes: 6_000_000,
+    posixPath: '/data/demo-work/plots/ü b.bin',
+    sha256: expect.any(String),
+  })
   await all.writeObject({ params, query: { key: 'plots/sub/x' } }, { bytes: 'x' })
   const { items, nextCursor } = await all.listObjects({ params, query: { prefix: 'plots/' } })
-  expect(items.map(({ kind, name }) => [kind, name])).toEqual([['folder', 'sub/'], ['object', 'ü b.bin']])
+  expect(items.map(({ kind, name }) => [kind, name])).toEqual([
+    ['folder', 'sub/'],
+    ['object', 'ü b.bin'],
+  ])
   expect(nextCursor).toBeNull()
   const got = await all.readObject({ params, query: { key: 'plots/ü b.bin' } })
   expect(Buffer.from(await got.arrayBuffer()).equals(big)).toBe(true)
@@ -53,7 +65,9 @@ test('browse, upload, download and delete', async () => {
   const part = await all.readObject({ params, query: { key: 'plots/ü b.bin' } }, { headers: { range: 'bytes=5-9' } })
   expect([part.status, await part.text()]).toEqual([206, big.toString('utf8', 5, 10)])
   await all.deleteObject({ params, query: { key: 'plots/sub/x' } })
-  await expect(all.showObject({ params, query: { key: 'plots/sub/x' } })).rejects.toMatchObject({ code: 'storage.no_such_key' })
+  await expect(all.showObject({ params, query: { key: 'plots/sub/x' } })).rejects.toMatchObject({
+    code: 'storage.no_such_key',
+  })
   expect((await fetch(`${baseUrl}/api/buckets/demo-work/objects`)).status).toBe(401)
 })
 
@@ -63,12 +77,18 @@ test('everybody only where and what he may', async () => {
   const query = { key: 'k' }
   await expect(all.listObjects({ params: { bucket: 'other-work' } })).rejects.toMatchObject({ status: 403 })
   const reader = as('data.read')
-  await expect(reader.writeObject({ params: { bucket: 'demo-work' }, query }, { bytes: 'x' })).rejects.toMatchObject({ status: 403 })
+  await expect(reader.writeObject({ params: { bucket: 'demo-work' }, query }, { bytes: 'x' })).rejects.toMatchObject({
+    status: 403,
+  })
   await expect(reader.deleteObject({ params: { bucket: 'demo-work' }, query })).rejects.toMatchObject({ status: 403 })
   const creator = as('data.create')
   await expect(creator.readObject({ params: { bucket: 'demo-work' }, query })).rejects.toMatchObject({ status: 403 })
-  await expect(creator.writeObject({ params: { bucket: 'demo-work' }, query }, { bytes: 'other' })).rejects.toMatchObject({ code: 'storage.object_exists' })
-  await expect(all.writeObject({ params: { bucket: 'demo-work' }, query: { key: '../x' } }, { bytes: 'x' })).rejects.toMatchObject({ status: 400 })
+  await expect(
+    creator.writeObject({ params: { bucket: 'demo-work' }, query }, { bytes: 'other' }),
+  ).rejects.toMatchObject({ code: 'storage.object_exists' })
+  await expect(
+    all.writeObject({ params: { bucket: 'demo-work' }, query: { key: '../x' } }, { bytes: 'x' }),
+  ).rejects.toMatchObject({ status: 400 })
 })
 
 test('the commands: put, ls, get with a resumed download, rm', async () => {
@@ -83,7 +103,8 @@ test('the commands: put, ls, get with a resumed download, rm', async () => {
       stderr: { write: (text) => (stderr += text) },
     })
     const context: CommandContext = {
-      client: (contract) => createClient(contract, { baseUrl, headers: { 'x-may': 'data.read data.create data.modify' } }),
+      client: (contract) =>
+        createClient(contract, { baseUrl, headers: { 'x-may': 'data.read data.create data.modify' } }),
       output,
       home: folder,
       profile: { name: 'test', platformUrl: baseUrl },
@@ -95,15 +116,23 @@ test('the commands: put, ls, get with a resumed download, rm', async () => {
   }
   const content = Buffer.alloc(3_000_000, 'run')
   writeFileSync(join(folder, 'run.mid'), content)
-  expect((await run('put', join(folder, 'run.mid'), 'raw/lime/sim/', '-e', 'demo')).stderr).toContain('stored demo-raw/lime/sim/run.mid, 3.00 MB, checksum verified')
+  expect((await run('put', join(folder, 'run.mid'), 'raw/lime/sim/', '-e', 'demo')).stderr).toContain(
+    'stored demo-raw/lime/sim/run.mid, 3.00 MB, checksum verified',
+  )
   expect(readFileSync(join(root, 'demo-raw/lime/sim/run.mid')).equals(content)).toBe(true)
   expect((await run('ls', 'raw/lime/', '-e', 'demo')).stdout).toMatch(/NAME +SIZE +MODIFIED\nsim\/\n/)
-  expect(JSON.parse((await run('ls', 'demo-raw', '--recursive', '--json')).stdout)).toMatchObject([{ kind: 'object', key: 'lime/sim/run.mid', sizeBytes: 3_000_000 }])
+  expect(JSON.parse((await run('ls', 'demo-raw', '--recursive', '--json')).stdout)).toMatchObject([
+    { kind: 'object', key: 'lime/sim/run.mid', sizeBytes: 3_000_000 },
+  ])
   writeFileSync(join(folder, 'back.mid.part'), content.subarray(0, 1_000_000))
-  expect((await run('get', 'demo-raw/lime/sim/run.mid', join(folder, 'back.mid'))).stderr).toContain('(1.00 MB were there already), checksum verified')
+  expect((await run('get', 'demo-raw/lime/sim/run.mid', join(folder, 'back.mid'))).stderr).toContain(
+    '(1.00 MB were there already), checksum verified',
+  )
   expect(readFileSync(join(folder, 'back.mid')).equals(content)).toBe(true)
   writeFileSync(join(folder, 'bad.mid.part'), 'not the beginning of it')
-  await expect(run('get', 'demo-raw/lime/sim/run.mid', join(folder, 'bad.mid'))).rejects.toMatchObject({ code: 'storage.bad_digest' })
+  await expect(run('get', 'demo-raw/lime/sim/run.mid', join(folder, 'bad.mid'))).rejects.toMatchObject({
+    code: 'storage.bad_digest',
+  })
   await run('rm', 'raw/lime/sim/run.mid', '-e', 'demo')
   await expect(run('rm', 'raw/lime/sim/run.mid', '-e', 'demo')).rejects.toMatchObject({ status: 404 })
   expect((await storage.listObjects({ bucket: 'demo-raw' })).objects).toEqual([])

@@ -17,13 +17,27 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
   /** The same question, with the same bucket and key, as for S3. */
   function allow(context: RequestContext, action: string, name: string, key?: string): Bucket {
     const bucket = storage.headBucket(name)
-    context.require(action, bucket.experiment, { bucket: name, purpose: bucket.purpose, ...(key === undefined ? {} : { key }) })
+    context.require(action, bucket.experiment, {
+      bucket: name,
+      purpose: bucket.purpose,
+      ...(key === undefined ? {} : { key }),
+    })
     return bucket
   }
 
   function describe(info: ObjectInfo) {
     const { bucket, key, sizeBytes, modifiedMs, etag, contentType, userMetadata } = info
-    return { bucket, key, sizeBytes, modifiedMs, etag, sha256: info.sha256 ?? null, contentType, userMetadata, posixPath: posixPathOf(bucket, key) }
+    return {
+      bucket,
+      key,
+      sizeBytes,
+      modifiedMs,
+      etag,
+      sha256: info.sha256 ?? null,
+      contentType,
+      userMetadata,
+      posixPath: posixPathOf(bucket, key),
+    }
   }
 
   app.register(async (scope) => {
@@ -41,8 +55,19 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
         async listObjects({ params, query }, context) {
           allow(context, 'data.read', params.bucket, query.prefix)
           const { prefix, cursor = '', limit, recursive } = query
-          const listing = await storage.listObjects({ bucket: params.bucket, prefix, after: cursor, limit, ...(recursive ? {} : { delimiter: '/' }) })
-          const folders = listing.prefixes.map((key): EntryAnswer => ({ kind: 'folder', key, name: nameIn(prefix, key), posixPath: posixPathOf(params.bucket, key) }))
+          const listing = await storage.listObjects({
+            bucket: params.bucket,
+            prefix,
+            after: cursor,
+            limit,
+            ...(recursive ? {} : { delimiter: '/' }),
+          })
+          const folders = listing.prefixes.map((key): EntryAnswer => ({
+            kind: 'folder',
+            key,
+            name: nameIn(prefix, key),
+            posixPath: posixPathOf(params.bucket, key),
+          }))
           const objects = listing.objects.map((row) => entryOf(params.bucket, prefix, row))
           return { items: [...folders, ...objects], nextCursor: listing.next ?? null }
         },
@@ -68,7 +93,8 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
             may: may(() => allow(context, 'data.modify', name, key)) ? 'replace' : 'create',
             ...(length === undefined ? {} : { sizeBytes: Number(length) }),
             verify(digests) {
-              if (md5 !== undefined && !digests.md5.equals(md5)) throw storageFaults.badDigest('The MD5 of the body is not the one of Content-MD5.')
+              if (md5 !== undefined && !digests.md5.equals(md5))
+                throw storageFaults.badDigest('The MD5 of the body is not the one of Content-MD5.')
               return undefined
             },
           })
@@ -84,7 +110,12 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
   })
 }
 
-async function bytesOf(storage: Storage, bucket: string, key: string, rangeHeader: string | undefined): Promise<BytesAnswer> {
+async function bytesOf(
+  storage: Storage,
+  bucket: string,
+  key: string,
+  rangeHeader: string | undefined,
+): Promise<BytesAnswer> {
   const info = storage.headObject(bucket, key)
   const ranges = parseRanges(rangeHeader, info.sizeBytes)
   const range = ranges?.length === 1 ? ranges[0] : undefined
@@ -123,7 +154,15 @@ function md5Of(header: string | string[] | undefined): Buffer | undefined {
 }
 
 function entryOf(bucket: string, prefix: string, { key, sizeBytes, modifiedMs, etag }: ObjectRow): EntryAnswer {
-  return { kind: 'object', key, name: nameIn(prefix, key), sizeBytes, modifiedMs, etag, posixPath: posixPathOf(bucket, key) }
+  return {
+    kind: 'object',
+    key,
+    name: nameIn(prefix, key),
+    sizeBytes,
+    modifiedMs,
+    etag,
+    posixPath: posixPathOf(bucket, key),
+  }
 }
 
 /** What is behind the last slash of the prefix. */

@@ -13,7 +13,7 @@ import { atticName, placeOfKey } from './key-place.ts'
 /** MD5 and SHA-256 of a whole open file, hashed beside the event loop. */
 export async function hashFile({ threads }: Pick<StorageParts, 'threads'>, fd: number): Promise<Digests> {
   const sizeBytes = fstatSync(fd).size
-  const hash = sizeBytes < slabBytes ? threads.beginInline([]) : threads.beginThreaded([])
+  const hash = sizeBytes < slabBytes ? threads.beginInline(['sha256']) : threads.beginThreaded(['sha256'])
   const pending: Promise<void>[] = []
   let at = 0
   try {
@@ -44,7 +44,7 @@ export async function sha256Of(parts: StorageParts, bucket: string, key: string)
   try {
     if (file.metadata?.sha256 !== undefined) return file.metadata.sha256
     const digests = await hashFile(parts, file.fd)
-    const sha256 = digests.sha256.toString('hex')
+    const sha256 = digests.sha256!.toString('hex')
     const after = fstatSync(file.fd, { bigint: true })
     if (after.mtimeNs !== file.stat.mtimeNs || after.size !== file.stat.size) {
       throw storageFaults.fileChanged(`'${key}' in ${bucket} was written while it was read.`)
@@ -61,13 +61,19 @@ export async function sha256Of(parts: StorageParts, bucket: string, key: string)
 }
 
 /** Writes what was found out onto the file, unless it has become another one meanwhile. Not being able to is no error. */
-async function keep(parts: StorageParts, { bucket, key, fd, metadata }: { bucket: string; key: string; fd: number; metadata: FileMetadata }): Promise<void> {
+async function keep(
+  parts: StorageParts,
+  { bucket, key, fd, metadata }: { bucket: string; key: string; fd: number; metadata: FileMetadata },
+): Promise<void> {
   const stat = fstatSync(fd, { bigint: true })
   const place = placeOfKey(key)
   for (const isAttic of place.kind === 'attic' ? [true] : [false, true]) {
     const path = isAttic ? atticName(key) : key
     const slash = path.lastIndexOf('/') + 1
-    const directory = openDirectory(isAttic ? parts.volume.atticRoot(bucket) : parts.volume.bucketRoot(bucket), path.slice(0, slash))
+    const directory = openDirectory(
+      isAttic ? parts.volume.atticRoot(bucket) : parts.volume.bucketRoot(bucket),
+      path.slice(0, slash),
+    )
     if (typeof directory === 'string') continue
     try {
       const name = path.slice(slash)

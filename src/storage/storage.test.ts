@@ -1,6 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFileSync, chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { setAttributeSync, getAttributeSync } from '@napi-rs/xattr'
@@ -13,7 +26,8 @@ const sha256 = (bytes: string | Uint8Array) => createHash('sha256').update(bytes
 async function opened(options: Parameters<typeof openTestStorage>[0] = {}) {
   const { storage, root } = await openTestStorage(options)
   await storage.createBucket({ name: bucket, experiment: 'demo', purpose: 'work' })
-  const put = async (key: string, content: string | Uint8Array) => await storage.putObject({ bucket, key, body: bodyOf(content) })
+  const put = async (key: string, content: string | Uint8Array) =>
+    await storage.putObject({ bucket, key, body: bodyOf(content) })
   const get = async (key: string) => (await readAll((await storage.getObject({ bucket, key })).body)).toString()
   const keys = async (prefix = '') => (await storage.listObjects({ bucket, prefix })).objects.map((row) => row.key)
   return { storage, root, folder: join(root, bucket), put, get, keys }
@@ -25,8 +39,15 @@ describe('the file is the object', () => {
     const content = randomBytes(3_000_000)
     const stored = await put('lime/sim/run00001.mid', content)
     expect(readFileSync(join(folder, 'lime/sim/run00001.mid')).equals(content)).toBe(true)
-    expect(stored).toMatchObject({ sizeBytes: 3_000_000, sha256: sha256(content), etag: createHash('md5').update(content).digest('hex') })
-    expect(storage.headObject(bucket, 'lime/sim/run00001.mid')).toMatchObject({ isForeign: false, sha256: sha256(content) })
+    expect(stored).toMatchObject({
+      sizeBytes: 3_000_000,
+      sha256: sha256(content),
+      etag: createHash('md5').update(content).digest('hex'),
+    })
+    expect(storage.headObject(bucket, 'lime/sim/run00001.mid')).toMatchObject({
+      isForeign: false,
+      sha256: sha256(content),
+    })
     expect(storage.pathOf(bucket, 'lime/sim/run00001.mid')).toBe(join(folder, 'lime/sim/run00001.mid'))
   })
 
@@ -38,7 +59,11 @@ describe('the file is the object', () => {
     expect(await keys()).toEqual(['shell/deep/notes.txt'])
     expect(await get('shell/deep/notes.txt')).toBe('by hand')
     await storage.adopted()
-    expect(storage.headObject(bucket, 'shell/deep/notes.txt')).toMatchObject({ isForeign: false, sha256: sha256('by hand'), contentType: 'text/plain' })
+    expect(storage.headObject(bucket, 'shell/deep/notes.txt')).toMatchObject({
+      isForeign: false,
+      sha256: sha256('by hand'),
+      contentType: 'text/plain',
+    })
     const { objects } = await storage.listObjects({ bucket })
     expect(objects[0]!.etag).toBe(createHash('md5').update('by hand').digest('hex'))
   })
@@ -53,7 +78,9 @@ describe('the file is the object', () => {
     expect(await storage.sha256Of(bucket, 'a')).toBe(sha256('first and more'))
   })
 
-  test('checksums cannot be invented: metadata of another file, or with a wrong MAC, is not believed', async ({ skip }) => {
+  test('checksums cannot be invented: metadata of another file, or with a wrong MAC, is not believed', async ({
+    skip,
+  }) => {
     const { storage, folder, put } = await opened()
     if (!storage.health().hasAttributes) skip('no extended attributes on this file system')
     await put('true', 'genuine')
@@ -78,9 +105,18 @@ describe('the file is the object', () => {
   test('metadata larger than an attribute lies beside the file and goes with it', async () => {
     const { storage, root, put } = await opened()
     const userMetadata = { note: 'x'.repeat(2000) }
-    await storage.putObject({ bucket, key: 'a', body: bodyOf('1'), userMetadata, headers: { 'cache-control': 'y'.repeat(1500) } })
+    await storage.putObject({
+      bucket,
+      key: 'a',
+      body: bodyOf('1'),
+      userMetadata,
+      headers: { 'cache-control': 'y'.repeat(1500) },
+    })
     expect(storage.headObject(bucket, 'a').userMetadata).toEqual(userMetadata)
-    const sidecars = () => readdirSync(join(root, '.cygnet/meta'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length
+    const sidecars = () =>
+      readdirSync(join(root, '.cygnet/meta'), { recursive: true, withFileTypes: true }).filter((entry) =>
+        entry.isFile(),
+      ).length
     expect(sidecars()).toBe(1)
     await put('a', '2')
     expect(sidecars()).toBe(0)
@@ -105,21 +141,39 @@ describe('keys', () => {
     expect(await keys()).toEqual(['a', 'a/b'])
   })
 
-  test.each(['../x', 'a/../../b', '.', '..', 'a/./b', 'a/..', 'a\0b', '', 'k'.repeat(1025), 'é'.repeat(600), '\ud800'])('%j is refused', async (key) => {
-    const { root, put } = await opened()
-    await expect(put(key, 'x')).rejects.toMatchObject({ status: 400 })
-    expect(readdirSync(root).sort()).toEqual(['.cygnet', bucket])
-  })
-
-  test.each(['/abs', 'a//b', '//', 'a/', '.cygnet/index/index.mdb', '.cygnet', 'CON', 'é'.repeat(255), '\u202egnp.exe', '%2e%2e/x', '%2f', 'a\\b', 'line\nbreak', ' ', '-rf', '~root', '$(id)'])(
-    '%j is stored literally',
+  test.each(['../x', 'a/../../b', '.', '..', 'a/./b', 'a/..', 'a\0b', '', 'k'.repeat(1025), 'é'.repeat(600), '\ud800'])(
+    '%j is refused',
     async (key) => {
-      const { root, put, get, keys } = await opened()
-      await put(key, 'literal')
-      expect([await get(key), await keys()]).toEqual(['literal', [key]])
+      const { root, put } = await opened()
+      await expect(put(key, 'x')).rejects.toMatchObject({ status: 400 })
       expect(readdirSync(root).sort()).toEqual(['.cygnet', bucket])
     },
   )
+
+  test.each([
+    '/abs',
+    'a//b',
+    '//',
+    'a/',
+    '.cygnet/index/index.mdb',
+    '.cygnet',
+    'CON',
+    'é'.repeat(255),
+    '\u202egnp.exe',
+    '%2e%2e/x',
+    '%2f',
+    'a\\b',
+    'line\nbreak',
+    ' ',
+    '-rf',
+    '~root',
+    '$(id)',
+  ])('%j is stored literally', async (key) => {
+    const { root, put, get, keys } = await opened()
+    await put(key, 'literal')
+    expect([await get(key), await keys()]).toEqual(['literal', [key]])
+    expect(readdirSync(root).sort()).toEqual(['.cygnet', bucket])
+  })
 
   test('links, FIFOs and folders are no objects, and nothing is written or read through a link', async () => {
     const { storage, folder, root, put, keys } = await opened()
@@ -130,7 +184,9 @@ describe('keys', () => {
     symlinkSync('..', join(folder, 'up'))
     execFileSync('mkfifo', [join(folder, 'fifo')])
     for (const key of ['link', 'away/secret', 'up/.cygnet/index/index.mdb', 'fifo']) {
-      expect(() => storage.headObject(bucket, key), key).toThrow(expect.objectContaining({ code: 'storage.no_such_key' }))
+      expect(() => storage.headObject(bucket, key), key).toThrow(
+        expect.objectContaining({ code: 'storage.no_such_key' }),
+      )
     }
     await put('link', 'replaces the link itself')
     await put('away/new', 'goes to the attic')
@@ -144,7 +200,8 @@ describe('keys', () => {
 describe('what may be changed', () => {
   test('create-only: a new key, the same bytes again, nothing else', async () => {
     const { storage, get, put } = await opened()
-    const create = async (content: string) => await storage.putObject({ bucket, key: 'run', body: bodyOf(content), may: 'create' })
+    const create = async (content: string) =>
+      await storage.putObject({ bucket, key: 'run', body: bodyOf(content), may: 'create' })
     expect(await create('one')).toMatchObject({ unchanged: false })
     expect(await create('one')).toMatchObject({ unchanged: true })
     await expect(create('two')).rejects.toMatchObject({ code: 'storage.object_exists', status: 403 })
@@ -156,7 +213,9 @@ describe('what may be changed', () => {
   test('of many who create the same key at once, one does', async () => {
     const { storage, get } = await opened()
     const results = await Promise.allSettled(
-      Array.from({ length: 12 }, (_, index) => storage.putObject({ bucket, key: 'deep/er/one', body: bodyOf(`${index}`), ifAbsent: true })),
+      Array.from({ length: 12 }, (_, index) =>
+        storage.putObject({ bucket, key: 'deep/er/one', body: bodyOf(`${index}`), ifAbsent: true }),
+      ),
     )
     const won = results.flatMap((result, index) => (result.status === 'fulfilled' ? [index] : []))
     expect(won).toHaveLength(1)
@@ -167,9 +226,13 @@ describe('what may be changed', () => {
     const { storage, put } = await opened()
     const { etag } = await put('a', '1')
     await storage.putObject({ bucket, key: 'a', body: bodyOf('2'), ifEtag: etag })
-    await expect(storage.putObject({ bucket, key: 'a', body: bodyOf('3'), ifEtag: etag })).rejects.toMatchObject({ status: 412 })
+    await expect(storage.putObject({ bucket, key: 'a', body: bodyOf('3'), ifEtag: etag })).rejects.toMatchObject({
+      status: 412,
+    })
     await expect(storage.deleteObject({ bucket, key: 'a', ifEtag: etag })).rejects.toMatchObject({ status: 412 })
-    await expect(storage.putObject({ bucket, key: 'none', body: bodyOf('3'), ifEtag: etag })).rejects.toMatchObject({ status: 404 })
+    await expect(storage.putObject({ bucket, key: 'none', body: bodyOf('3'), ifEtag: etag })).rejects.toMatchObject({
+      status: 404,
+    })
   })
 
   test('a body that breaks leaves nothing, and the old object as it was', async () => {
@@ -180,8 +243,12 @@ describe('what may be changed', () => {
       throw new Error('gone')
     }
     await expect(storage.putObject({ bucket, key: 'a', body: broken() })).rejects.toThrow('gone')
-    await expect(storage.putObject({ bucket, key: 'b', body: bodyOf('12345'), sizeBytes: 6 })).rejects.toMatchObject({ code: 'storage.incomplete_body' })
-    await expect(storage.putObject({ bucket, key: 'b', body: bodyOf('12345'), sizeBytes: 4 })).rejects.toMatchObject({ code: 'storage.entity_too_large' })
+    await expect(storage.putObject({ bucket, key: 'b', body: bodyOf('12345'), sizeBytes: 6 })).rejects.toMatchObject({
+      code: 'storage.incomplete_body',
+    })
+    await expect(storage.putObject({ bucket, key: 'b', body: bodyOf('12345'), sizeBytes: 4 })).rejects.toMatchObject({
+      code: 'storage.entity_too_large',
+    })
     expect([await get('a'), await keys()]).toEqual(['old', ['a']])
     const [worker] = readdirSync(join(root, '.cygnet/tmp'))
     expect(readdirSync(join(root, '.cygnet/tmp', worker!))).toEqual(['worker.json'])
@@ -194,7 +261,9 @@ describe('what may be changed', () => {
     await put('mine/x', '1')
     for (const key of ['auto/deep/x', 'mine/x']) await storage.deleteObject({ bucket, key })
     expect(readdirSync(folder)).toEqual(['mine'])
-    await expect(storage.createBucket({ name: bucket, experiment: 'demo', purpose: 'work' })).rejects.toMatchObject({ code: 'storage.bucket_already_owned_by_you' })
+    await expect(storage.createBucket({ name: bucket, experiment: 'demo', purpose: 'work' })).rejects.toMatchObject({
+      code: 'storage.bucket_already_owned_by_you',
+    })
     await put('x', '1')
     await expect(storage.deleteBucket(bucket)).rejects.toMatchObject({ code: 'storage.bucket_not_empty' })
     await storage.deleteObject({ bucket, key: 'x' })
@@ -214,7 +283,10 @@ describe('a file that is already here', () => {
     expect(stored).toMatchObject({ sha256: sha256('job output'), unchanged: false })
     expect(existsSync(path)).toBe(false)
     expect(statSync(storage.pathOf(bucket, 'campaign/out.bin')).ino).toBe(inode)
-    expect([await get('campaign/out.bin'), storage.headObject(bucket, 'campaign/out.bin').userMetadata]).toEqual(['job output', { run: '1' }])
+    expect([await get('campaign/out.bin'), storage.headObject(bucket, 'campaign/out.bin').userMetadata]).toEqual([
+      'job output',
+      { run: '1' },
+    ])
   })
 
   test('is refused if it is a link', async () => {
@@ -234,7 +306,14 @@ describe('changes', () => {
     await keys()
     await storage.deleteObject({ bucket, key: 'a' })
     const rest = storage.changes({ since: first.next })
-    expect(rest).toMatchObject({ epoch: first.epoch, reset: false, items: [{ type: 'created', key: 'b', experiment: 'demo', purpose: 'work' }, { type: 'deleted', key: 'a' }] })
+    expect(rest).toMatchObject({
+      epoch: first.epoch,
+      reset: false,
+      items: [
+        { type: 'created', key: 'b', experiment: 'demo', purpose: 'work' },
+        { type: 'deleted', key: 'a' },
+      ],
+    })
     await storage.rebuildIndex()
     const anew = storage.changes({ since: rest.next })
     expect(anew).toMatchObject({ reset: true, items: [{ type: 'created', key: 'b' }] })
@@ -258,7 +337,9 @@ describe('changes', () => {
     cpSync(join(folder, 'a'), join(folder, 'copied/a'), { recursive: true })
     execFileSync('rm', [join(folder, 'a/x')])
     const again = await openTestStorage({ root })
-    expect(again.storage.changes().items.map(({ type, key }) => `${type} ${key}`)).toEqual(expect.arrayContaining(['created copied/a/x', 'deleted a/x']))
+    expect(again.storage.changes().items.map(({ type, key }) => `${type} ${key}`)).toEqual(
+      expect.arrayContaining(['created copied/a/x', 'deleted a/x']),
+    )
   })
 })
 
@@ -319,7 +400,10 @@ describe('uploads in parts', () => {
   test('completed by two at once it becomes one object, and both are told so', async () => {
     const { storage, address, send } = await begun()
     const parts = [await send(1, part(five, 1)), await send(2, part(1, 2))]
-    const [a, b] = await Promise.all([storage.completeUpload({ ...address, parts }), storage.completeUpload({ ...address, parts })])
+    const [a, b] = await Promise.all([
+      storage.completeUpload({ ...address, parts }),
+      storage.completeUpload({ ...address, parts }),
+    ])
     expect(a.etag).toBe(b.etag)
     expect(storage.changes().items.filter((change) => change.key === 'big')).toHaveLength(1)
     expect(await storage.listUploads(bucket)).toEqual([])
@@ -345,30 +429,44 @@ describe('room', () => {
       wasRead = true
       yield Buffer.from('x')
     })()
-    await expect(storage.putObject({ bucket, key: 'a', body })).rejects.toMatchObject({ code: 'storage.insufficient_storage', status: 507 })
+    await expect(storage.putObject({ bucket, key: 'a', body })).rejects.toMatchObject({
+      code: 'storage.insufficient_storage',
+      status: 507,
+    })
     expect(wasRead).toBe(false)
   })
 
   const isRoot = process.getuid?.() === 0
-  test.skipIf(!isRoot)(`a disk that fills up while writing${isRoot ? '' : ' [skipped: only root can mount a small file system]'}`, async ({ skip }) => {
-    const { path } = await temporaryDirectory()
-    const mounted = join(path, 'small')
-    mkdirSync(mounted)
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', mounted]).status !== 0) skip('this machine lets nobody mount a tmpfs')
-    onTestFinished(() => void spawnSync('umount', ['-l', mounted]))
-    const { put, get, keys, storage, root } = await opened({ root: mounted })
-    await put('old', 'intact')
-    await expect(put('old', randomBytes(20_000_000))).rejects.toMatchObject({ code: 'storage.insufficient_storage' })
-    const { uploadId } = await storage.createUpload({ bucket, key: 'm', ownerId: 'me' })
-    const send = storage.putPart({ bucket, key: 'm', uploadId, number: 1, body: bodyOf(randomBytes(20_000_000)), sizeBytes: 20_000_000 })
-    await expect(send).rejects.toMatchObject({ code: 'storage.insufficient_storage' })
-    await storage.abortUpload({ bucket, key: 'm', uploadId })
-    expect([await get('old'), await keys()]).toEqual(['intact', ['old']])
-    const [worker] = readdirSync(join(root, '.cygnet/tmp'))
-    expect(readdirSync(join(root, '.cygnet/tmp', worker!))).toEqual(['worker.json'])
-    expect(storage.health().readOnlyReason).toBeUndefined()
-    await put('new', 'there is room again')
-  })
+  test.skipIf(!isRoot)(
+    `a disk that fills up while writing${isRoot ? '' : ' [skipped: only root can mount a small file system]'}`,
+    async ({ skip }) => {
+      const { path } = await temporaryDirectory()
+      const mounted = join(path, 'small')
+      mkdirSync(mounted)
+      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', mounted]).status !== 0)
+        skip('this machine lets nobody mount a tmpfs')
+      onTestFinished(() => void spawnSync('umount', ['-l', mounted]))
+      const { put, get, keys, storage, root } = await opened({ root: mounted })
+      await put('old', 'intact')
+      await expect(put('old', randomBytes(20_000_000))).rejects.toMatchObject({ code: 'storage.insufficient_storage' })
+      const { uploadId } = await storage.createUpload({ bucket, key: 'm', ownerId: 'me' })
+      const send = storage.putPart({
+        bucket,
+        key: 'm',
+        uploadId,
+        number: 1,
+        body: bodyOf(randomBytes(20_000_000)),
+        sizeBytes: 20_000_000,
+      })
+      await expect(send).rejects.toMatchObject({ code: 'storage.insufficient_storage' })
+      await storage.abortUpload({ bucket, key: 'm', uploadId })
+      expect([await get('old'), await keys()]).toEqual(['intact', ['old']])
+      const [worker] = readdirSync(join(root, '.cygnet/tmp'))
+      expect(readdirSync(join(root, '.cygnet/tmp', worker!))).toEqual(['worker.json'])
+      expect(storage.health().readOnlyReason).toBeUndefined()
+      await put('new', 'there is room again')
+    },
+  )
 
   test('one file nobody can read does not break a listing', async () => {
     const { folder, put, keys } = await opened()

@@ -17,9 +17,27 @@ import { createHashThreads } from './hash-threads.ts'
 import { openIndexStore, removeIndexStore, type IndexStore } from './index-store.ts'
 import { checkKey, placeOfKey } from './key-place.ts'
 import { createLister } from './list-objects.ts'
-import type { Bucket, ByteRange, Changes, ChangePosition, GotObject, Listing, ListOptions, ObjectInfo, OpenObject } from './model.ts'
+import type {
+  Bucket,
+  ByteRange,
+  Changes,
+  ChangePosition,
+  GotObject,
+  Listing,
+  ListOptions,
+  ObjectInfo,
+  OpenObject,
+} from './model.ts'
 import type { Purpose, PutObject, Stored, Upload, UploadedPart } from './model.ts'
-import { abortUpload, createUpload, listParts, listUploads, putPart, removeLeftovers, requireUpload } from './multipart.ts'
+import {
+  abortUpload,
+  createUpload,
+  listParts,
+  listUploads,
+  putPart,
+  removeLeftovers,
+  requireUpload,
+} from './multipart.ts'
 import type { NewUpload, PutPart, UploadAddress } from './multipart.ts'
 import { createObjectCommits } from './object-commit.ts'
 import { createObjectFiles, infoOf, noSuchKey } from './object-files.ts'
@@ -91,7 +109,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { clock, log, macKey, freeFloorBytes = defaultFloorBytes } = options
   const volume = openVolume({ root: options.root, freeFloorBytes, log })
   const network = await networkFileSystemOf(volume.indexFolder)
-  if (network !== undefined) throw storageFaults.unsupportedFileSystem(`The data root lies on a network file system (${network}); its index would break.`)
+  if (network !== undefined)
+    throw storageFaults.unsupportedFileSystem(
+      `The data root lies on a network file system (${network}); its index would break.`,
+    )
   const probe = volume.newTemporary(0o600)
   const metadataStore = createMetadataStore({ sidecars: volume.sidecars, macKey, probePath: probe.path })
   probe.discard()
@@ -104,7 +125,19 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const adopter = createAdopter(() => parts)
   const adoptLater = (bucket: string, key: string) => adopter.add(bucket, key)
   const queue = createCommitQueue(index)
-  const parts: StorageParts = { volume, index, queue, commits, files, metadataStore, reconciler, threads, clock, log, adoptLater }
+  const parts: StorageParts = {
+    volume,
+    index,
+    queue,
+    commits,
+    files,
+    metadataStore,
+    reconciler,
+    threads,
+    clock,
+    log,
+    adoptLater,
+  }
   const lister = createLister({ volume, index, metadataStore, reconciler, onForeign: adoptLater })
 
   async function align(): Promise<void> {
@@ -172,7 +205,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     async deleteObject({ bucket, key, ifEtag }) {
       requireBucket(parts, bucket)
       checkKey(key)
-      const { deleted, folder } = await queue.submit(() => commits.remove(bucket, key, ifEtag === undefined ? {} : { ifEtag }))
+      const { deleted, folder } = await queue.submit(() =>
+        commits.remove(bucket, key, ifEtag === undefined ? {} : { ifEtag }),
+      )
       // The folder may have gone with a later deletion, which then synced the one above.
       if (folder !== undefined) await volume.directories.sync(folder).catch(ignoreMissing)
       return { deleted }
@@ -205,7 +240,11 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       index.write(() => index.reset())
       await align()
     },
-    health: () => ({ readOnlyReason: volume.suspicion(), hasAttributes: metadataStore.hasAttributes, epoch: index.epoch() ?? '' }),
+    health: () => ({
+      readOnlyReason: volume.suspicion(),
+      hasAttributes: metadataStore.hasAttributes,
+      epoch: index.epoch() ?? '',
+    }),
     adopted: () => adopter.settled(),
     async close() {
       await adopter.close()
@@ -238,14 +277,26 @@ function openIndex(folder: string, log: Logger): IndexStore {
   }
 }
 
-function changesSince(index: IndexStore, { since, limit = 1000 }: { since?: ChangePosition | undefined; limit?: number }): Changes {
+function changesSince(
+  index: IndexStore,
+  { since, limit = 1000 }: { since?: ChangePosition | undefined; limit?: number },
+): Changes {
   index.refresh()
   const epoch = index.epoch() ?? ''
   const first = index.firstSequence()
-  const isContinued = since !== undefined && since.epoch === epoch && since.sequence >= first - 1 && since.sequence <= index.lastSequence()
+  const isContinued =
+    since !== undefined &&
+    since.epoch === epoch &&
+    since.sequence >= first - 1 &&
+    since.sequence <= index.lastSequence()
   const after = isContinued ? since.sequence : first - 1
   const items = index.changes(after, limit)
-  return { epoch, items, next: { epoch, sequence: items.at(-1)?.sequence ?? after }, reset: since !== undefined && !isContinued }
+  return {
+    epoch,
+    items,
+    next: { epoch, sequence: items.at(-1)?.sequence ?? after },
+    reset: since !== undefined && !isContinued,
+  }
 }
 
 function ignoreMissing(error: unknown): void {

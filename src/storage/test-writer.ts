@@ -11,7 +11,13 @@ import { openStorage } from './storage.ts'
 
 const [root, name, rounds] = process.argv.slice(2) as [string, string, string]
 const bucket = 'demo-work'
-const storage = await openStorage({ root, clock: systemClock(), log: silentLogger(), macKey: Buffer.alloc(32, 7), freeFloorBytes: 0 })
+const storage = await openStorage({
+  root,
+  clock: systemClock(),
+  log: silentLogger(),
+  macKey: Buffer.alloc(32, 7),
+  freeFloorBytes: 0,
+})
 
 /** The bytes leave the process with the call: an acknowledgement that was printed was given. */
 const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`)
@@ -46,7 +52,12 @@ async function inParts(key: string, content: Buffer): Promise<void> {
   const cut = 5 * 1024 * 1024
   const parts = []
   for (const [index, part] of [content.subarray(0, cut), content.subarray(cut)].entries()) {
-    const { number, etag } = await storage.putPart({ ...address, number: index + 1, body: pieces(part), sizeBytes: part.length })
+    const { number, etag } = await storage.putPart({
+      ...address,
+      number: index + 1,
+      body: pieces(part),
+      sizeBytes: part.length,
+    })
     parts.push({ number, etag })
   }
   await storage.completeUpload({ ...address, parts })

@@ -1,6 +1,7 @@
 /** For tests of this room and of rooms above: a storage on a folder of its own, an S3 server before it, a signer. */
 import type { AddressInfo } from 'node:net'
 import { createHash } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { silentLogger } from '../foundation/log.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
@@ -14,9 +15,18 @@ import { openStorage, type Storage, type StorageOptions } from './storage.ts'
 export const testMacKey = Buffer.alloc(32, 7)
 
 /** Opened on a fresh folder (or the one given), closed when the test ends. */
-export async function openTestStorage(options: Partial<StorageOptions> = {}): Promise<{ storage: Storage; root: string }> {
+export async function openTestStorage(
+  options: Partial<StorageOptions> = {},
+): Promise<{ storage: Storage; root: string }> {
   const root = options.root ?? (await temporaryDirectory('cygnet-storage-')).path
-  const storage = await openStorage({ clock: systemClock(), log: silentLogger(), macKey: testMacKey, freeFloorBytes: 0, ...options, root })
+  const storage = await openStorage({
+    clock: systemClock(),
+    log: silentLogger(),
+    macKey: testMacKey,
+    freeFloorBytes: 0,
+    ...options,
+    root,
+  })
   onTestFinished(async () => await storage.close())
   return { storage, root }
 }
@@ -51,7 +61,10 @@ export const testKeys = {
 } satisfies Record<string, TestKey>
 
 const subjects: Record<string, { secret: string; subject: TestSubject }> = {
-  [testKeys.owner.id]: { secret: testKeys.owner.secret, subject: { id: 'owner', actions: ['data.read', 'data.create', 'data.modify', 'experiment.admin'] } },
+  [testKeys.owner.id]: {
+    secret: testKeys.owner.secret,
+    subject: { id: 'owner', actions: ['data.read', 'data.create', 'data.modify', 'experiment.admin'] },
+  },
   [testKeys.daq.id]: { secret: testKeys.daq.secret, subject: { id: 'daq', actions: ['data.create'], prefix: 'lime/' } },
   [testKeys.reader.id]: { secret: testKeys.reader.secret, subject: { id: 'reader', actions: ['data.read'] } },
 }
@@ -70,7 +83,9 @@ export interface TestServer {
 }
 
 /** With buckets demo-raw, demo-reco and demo-work. */
-export async function openTestServer(options: { storage?: Partial<StorageOptions>; clock?: Clock; hosts?: string[] } = {}): Promise<TestServer> {
+export async function openTestServer(
+  options: { storage?: Partial<StorageOptions>; clock?: Clock; hosts?: string[] } = {},
+): Promise<TestServer> {
   const { storage, root } = await openTestStorage(options.storage)
   for (const purpose of ['raw', 'reco', 'work'] as const) {
     await storage.createBucket({ name: `demo-${purpose}`, experiment: 'demo', purpose })
@@ -110,7 +125,9 @@ export function signedHeaders(method: string, url: string, options: SignOptions 
   const timestamp = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
   const payloadHash = options.payloadHash ?? createHash('sha256').update(body).digest('hex')
   const all = Object.fromEntries(
-    Object.entries({ ...headers, host, 'x-amz-date': timestamp, 'x-amz-content-sha256': payloadHash }).map(([name, value]) => [name.toLowerCase(), value]),
+    Object.entries({ ...headers, host, 'x-amz-date': timestamp, 'x-amz-content-sha256': payloadHash }).map(
+      ([name, value]) => [name.toLowerCase(), value],
+    ),
   )
   const names = Object.keys(all).sort()
   const scope = { date: timestamp.slice(0, 8), region: 'us-east-1' }
@@ -122,11 +139,41 @@ export function signedHeaders(method: string, url: string, options: SignOptions 
     payloadHash,
   })
   const signature = requestSignature(signingKey(key.secret, scope), timestamp, scope, canonical)
-  return { ...all, authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scopeText(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}` }
+  return {
+    ...all,
+    authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scopeText(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+  }
 }
 
 /** A signed request. */
 export async function s3Fetch(method: string, url: string, options: SignOptions = {}): Promise<Response> {
   const { host: _host, ...headers } = signedHeaders(method, url, options)
   return await fetch(url, { method, headers, ...(options.body === undefined ? {} : { body: options.body as string }) })
+}
+
+export interface RawAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: string
+}
+
+/** As it stands: no client library puts the path right. */
+export async function rawRequest(
+  server: TestServer,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: string | Buffer,
+): Promise<RawAnswer> {
+  return await new Promise((resolve, reject) => {
+    const request = httpRequest({ host: '127.0.0.1', port: server.port, method, path, headers }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+      )
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
 }

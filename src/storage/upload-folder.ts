@@ -9,7 +9,18 @@
  *                              parts.jsonl   one line per finished part, appended and synced; the last line of a number counts
  *                              completing    who is completing it now
  */
-import { appendFileSync, closeSync, constants, existsSync, linkSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { randomToken } from '../foundation/ids.ts'
@@ -18,7 +29,13 @@ import { checksumNames } from './checksums.ts'
 import { storageFaults } from './errors.ts'
 import { syncFile } from './file-reader.ts'
 
-const contentHeaders = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires'] as const
+const contentHeaders = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'expires',
+] as const
 const algorithmSchema = z.enum(checksumNames as [(typeof checksumNames)[number], ...(typeof checksumNames)[number][]])
 
 export const uploadSchema = z.object({
@@ -42,7 +59,9 @@ export const partLineSchema = z.object({
   /** Where its bytes lie: an offset in `data`, or the name of a file of its own. */
   place: z.union([z.number().int(), z.string()]),
   modifiedMs: z.number(),
-  checksum: z.object({ algorithm: algorithmSchema, value: z.string(), type: z.enum(['FULL_OBJECT', 'COMPOSITE']) }).optional(),
+  checksum: z
+    .object({ algorithm: algorithmSchema, value: z.string(), type: z.enum(['FULL_OBJECT', 'COMPOSITE']) })
+    .optional(),
 })
 export type PartLine = z.output<typeof partLineSchema>
 
@@ -96,6 +115,10 @@ export function agreeOnPartSize(folder: string, sizeBytes: number): number {
     }
   }
   return Number(readFileSync(layout, 'utf8'))
+}
+
+export function hasPartSize(folder: string): boolean {
+  return existsSync(join(folder, 'layout'))
 }
 
 /** True for the one attempt at a part that may write into the shared file. */

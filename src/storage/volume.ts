@@ -10,7 +10,18 @@
  *     meta/<h2>/<inode>                 metadata too large for, or without, extended attributes
  *     index/                            the LMDB index, can be deleted at any time while nothing runs
  */
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { freeBytes } from '../foundation/files.ts'
@@ -65,7 +76,8 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
   const root = realpathSync(given)
   const hidden = join(root, '.cygnet')
   mkdirSync(hidden, { recursive: true, mode: 0o700 })
-  for (const name of ['bucket', 'tmp', 'upload', 'attic', 'meta', 'index']) mkdirSync(join(hidden, name), { recursive: true, mode: 0o700 })
+  for (const name of ['bucket', 'tmp', 'upload', 'attic', 'meta', 'index'])
+    mkdirSync(join(hidden, name), { recursive: true, mode: 0o700 })
   removeDeadWorkers(join(hidden, 'tmp'))
 
   const worker = join(hidden, 'tmp', `${process.pid}-${randomToken(6)}`)
@@ -112,7 +124,8 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
       }
     },
     suspect(reason) {
-      if (suspicion === undefined) log.error({ reason }, 'the data disk failed; storage refuses writes until it is restarted')
+      if (suspicion === undefined)
+        log.error({ reason }, 'the data disk failed; storage refuses writes until it is restarted')
       suspicion ??= reason
     },
     suspicion: () => suspicion,
@@ -133,7 +146,12 @@ function removeDeadWorkers(folder: string): void {
     const identity = workerOf(path)
     if (identity !== undefined && isSameProcess(identity)) continue
     // A worker that is just starting has not written its identity yet.
-    if (identity === undefined && Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < 60_000 && isAlive(name)) continue
+    if (
+      identity === undefined &&
+      Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < 60_000 &&
+      isAlive(name)
+    )
+      continue
     rmSync(path, { recursive: true, force: true })
   }
 }

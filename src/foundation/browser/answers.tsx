@@ -1,7 +1,7 @@
 /** Asking the API from a page: one typed client per contract, one way to show waiting, trouble and old content. */
 import { useQuery } from '@tanstack/react-query'
 import type { UseQueryResult } from '@tanstack/react-query'
-import { createContext, use, useEffect, useState } from 'react'
+import { createContext, use, useEffect } from 'react'
 import type { ReactNode } from 'react'
 import { createClient } from '../client.ts'
 import type { Client } from '../client.ts'
@@ -66,14 +66,4 @@ export const FrameContext = createContext<{ setTitle: (title: string) => void }>
 export function useTitle(title: string): void {
   const { setTitle } = use(FrameContext)
   useEffect(() => setTitle(title), [title, setTitle])
-}
-
-/** True after the given time on screen: spinners older than 10 s become a sentence. */
-export function useLongWait(afterMs: number): boolean {
-  const [late, setLate] = useState(false)
-  useEffect(() => {
-    const timer = setTimeout(() => setLate(true), afterMs)
-    return () => clearTimeout(timer)
-  }, [afterMs])
-  return late
 }

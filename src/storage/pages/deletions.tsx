@@ -41,14 +41,19 @@ export function useDeletions(bucket: string): Deletions {
         await queries.invalidateQueries({ queryKey: ['storage'] })
         drop(key)
       })
-      .catch((error: unknown) => setPending((before) => before.map((deletion) => (deletion.key === key ? { ...deletion, error } : deletion))))
+      .catch((error: unknown) =>
+        setPending((before) => before.map((deletion) => (deletion.key === key ? { ...deletion, error } : deletion))),
+      )
   }
   return {
     pending,
     gone: new Set(pending.filter((deletion) => deletion.error === undefined).map((deletion) => deletion.key)),
     start: (key) => {
       setPending((before) => [...before.filter((deletion) => deletion.key !== key), { key, atMs: Date.now() + undoMs }])
-      timers.current.set(key, setTimeout(() => send(key), undoMs))
+      timers.current.set(
+        key,
+        setTimeout(() => send(key), undoMs),
+      )
     },
     undo: (key) => {
       clearTimeout(timers.current.get(key))
@@ -61,7 +66,9 @@ export function DeletionNotices(props: { of: Deletions }): ReactNode {
   if (props.of.pending.length === 0) return null
   return (
     <div role="status">
-      {props.of.pending.map((deletion) => <Notice key={deletion.key} deletion={deletion} onUndo={() => props.of.undo(deletion.key)} />)}
+      {props.of.pending.map((deletion) => (
+        <Notice key={deletion.key} deletion={deletion} onUndo={() => props.of.undo(deletion.key)} />
+      ))}
     </div>
   )
 }
@@ -74,7 +81,9 @@ function Notice(props: { deletion: Deletion; onUndo: () => void }): ReactNode {
   return (
     <div className="cy-notice cy-row">
       <span>{t('delete.soon', { name, seconds: Math.max(0, Math.ceil((atMs - nowMs) / 1000)) })}</span>
-      <Button size="compact-sm" onClick={props.onUndo}>{t('delete.undo')}</Button>
+      <Button size="compact-sm" onClick={props.onUndo}>
+        {t('delete.undo')}
+      </Button>
     </div>
   )
 }

@@ -20,7 +20,8 @@ export const t = messagesOf({
   'data.none': 'Nothing here yet',
   'data.noneHintRaw': 'Run files appear here when the DAQ agent, or any S3 tool with a create-only key, sends them.',
   'data.noneHintReco': 'Results appear here seconds after a run is closed.',
-  'data.noneHintWork': 'Drop files on this page, press Upload, or copy them with any S3 tool. In notebooks this folder is writable.',
+  'data.noneHintWork':
+    'Drop files on this page, press Upload, or copy them with any S3 tool. In notebooks this folder is writable.',
   'data.noneFiltered': 'No name here begins with “{prefix}”.',
   'data.noBuckets': 'This experiment has no areas yet; they are made within a second of the experiment.',
   'data.copyS3': 'Copy S3 address',

@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { crumbsOf, s3AddressOf, shellQuoted, splitPrefix } from './object-path.ts'
 
 test('prefixes read as folders', () => {
-  expect(crumbsOf('lime/sim/')).toEqual([{ name: 'lime', prefix: 'lime/' }, { name: 'sim', prefix: 'lime/sim/' }])
+  expect(crumbsOf('lime/sim/')).toEqual([
+    { name: 'lime', prefix: 'lime/' },
+    { name: 'sim', prefix: 'lime/sim/' },
+  ])
   expect(crumbsOf('')).toEqual([])
   expect(splitPrefix('lime/run000')).toEqual({ folder: 'lime/', start: 'run000' })
   expect(splitPrefix('lime/')).toEqual({ folder: 'lime/', start: '' })

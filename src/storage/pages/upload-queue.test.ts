@@ -20,7 +20,11 @@ describe('uploads', () => {
       sent.push(key)
     }
     let stored = 0
-    const queue = createUploadQueue(send, () => (stored += 1), () => 0)
+    const queue = createUploadQueue(
+      send,
+      () => (stored += 1),
+      () => 0,
+    )
     queue.add('', [file('a', 4), file('b', 4), file('c', 4)])
     await settled()
     expect(queue.uploads().map((upload) => upload.state)).toEqual(['done', 'failed', 'done'])
@@ -35,8 +39,13 @@ describe('uploads', () => {
   })
 
   test('cancelling aborts the one on its way', async () => {
-    const send: Send = (_key, _file, _onProgress, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
-    const queue = createUploadQueue(send, () => {}, () => 0)
+    const send: Send = (_key, _file, _onProgress, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+    const queue = createUploadQueue(
+      send,
+      () => {},
+      () => 0,
+    )
     queue.add('', [file('a', 1)])
     await settled()
     queue.cancel(1)

@@ -11,7 +11,12 @@ export interface Upload {
 }
 
 /** Sends one file; tells progress; rejects with what to show. */
-export type Send = (key: string, file: File, onProgress: (sentBytes: number) => void, signal: AbortSignal) => Promise<void>
+export type Send = (
+  key: string,
+  file: File,
+  onProgress: (sentBytes: number) => void,
+  signal: AbortSignal,
+) => Promise<void>
 
 export interface UploadQueue {
   add: (folder: string, files: File[]) => void
@@ -42,7 +47,11 @@ export function createUploadQueue(send: Send, onStored: () => void, now: () => n
   const pump = async (): Promise<void> => {
     if (busy) return
     busy = true
-    for (let next = list.find((upload) => upload.state === 'waiting'); next !== undefined; next = list.find((upload) => upload.state === 'waiting')) {
+    for (
+      let next = list.find((upload) => upload.state === 'waiting');
+      next !== undefined;
+      next = list.find((upload) => upload.state === 'waiting')
+    ) {
       const { id, key } = next
       const file = files.get(id)
       if (file === undefined) break
@@ -65,7 +74,19 @@ export function createUploadQueue(send: Send, onStored: () => void, now: () => n
     add: (folder, added) => {
       for (const file of added) {
         files.set(nextId, file)
-        list = [...list, { id: nextId, name: file.name, key: keyFor(folder, file), sizeBytes: file.size, sentBytes: 0, state: 'waiting', startedMs: 0, error: undefined }]
+        list = [
+          ...list,
+          {
+            id: nextId,
+            name: file.name,
+            key: keyFor(folder, file),
+            sizeBytes: file.size,
+            sentBytes: 0,
+            state: 'waiting',
+            startedMs: 0,
+            error: undefined,
+          },
+        ]
         nextId += 1
       }
       for (const listener of listeners) listener()

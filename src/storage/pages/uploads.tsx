@@ -29,7 +29,13 @@ function sendTo(bucket: string): Send {
 function refusalOf(request: XMLHttpRequest): Error {
   try {
     const problem = JSON.parse(request.responseText) as { code: string; title: string; detail: string; hint?: string }
-    return new Fault({ status: request.status, code: problem.code, title: problem.title, detail: problem.detail, ...(problem.hint === undefined ? {} : { hint: problem.hint }) })
+    return new Fault({
+      status: request.status,
+      code: problem.code,
+      title: problem.title,
+      detail: problem.detail,
+      ...(problem.hint === undefined ? {} : { hint: problem.hint }),
+    })
   } catch {
     return new Error(`${request.status} ${request.statusText}`)
   }
@@ -38,7 +44,13 @@ function refusalOf(request: XMLHttpRequest): Error {
 export function UploadArea(props: { bucket: BucketAnswer; folder: string; children: ReactNode }): ReactNode {
   const queries = useQueryClient()
   const bucket = props.bucket.name
-  const [queue] = useState(() => createUploadQueue(sendTo(bucket), () => void queries.invalidateQueries({ queryKey: ['storage', 'objects', bucket] }), () => Date.now()))
+  const [queue] = useState(() =>
+    createUploadQueue(
+      sendTo(bucket),
+      () => void queries.invalidateQueries({ queryKey: ['storage', 'objects', bucket] }),
+      () => Date.now(),
+    ),
+  )
   const uploads = useSyncExternalStore(queue.subscribe, queue.uploads)
   const [over, setOver] = useState(false)
   const picker = useRef<HTMLInputElement>(null)
@@ -58,7 +70,9 @@ export function UploadArea(props: { bucket: BucketAnswer; folder: string; childr
       onDrop={drop}
     >
       <div className="cy-row cy-upload-head">
-        <Button size="compact-sm" variant="default" onClick={() => picker.current?.click()}>{t('upload.button')}</Button>
+        <Button size="compact-sm" variant="default" onClick={() => picker.current?.click()}>
+          {t('upload.button')}
+        </Button>
         <input
           ref={picker}
           type="file"
@@ -70,7 +84,13 @@ export function UploadArea(props: { bucket: BucketAnswer; folder: string; childr
             event.currentTarget.value = ''
           }}
         />
-        <span className="cy-quiet cy-small">{over ? t('upload.drop', { folder: `${bucket}/${props.folder}` }) : props.bucket.purpose === 'raw' ? t('upload.exists') : ''}</span>
+        <span className="cy-quiet cy-small">
+          {over
+            ? t('upload.drop', { folder: `${bucket}/${props.folder}` })
+            : props.bucket.purpose === 'raw'
+              ? t('upload.exists')
+              : ''}
+        </span>
       </div>
       {uploads.length > 0 && <UploadList queue={queue} uploads={uploads} />}
       {props.children}
@@ -86,13 +106,25 @@ function UploadList(props: { queue: UploadQueue; uploads: Upload[] }): ReactNode
         <div key={upload.id} className="cy-upload">
           <span className="cy-mono">{upload.name}</span>
           <UploadState upload={upload} />
-          {upload.state === 'failed' && <Button size="compact-xs" variant="default" onClick={() => queue.retry(upload.id)}>{t('upload.again')}</Button>}
-          {upload.state !== 'done' && <Button size="compact-xs" variant="subtle" onClick={() => queue.cancel(upload.id)}>{t('upload.cancel')}</Button>}
+          {upload.state === 'failed' && (
+            <Button size="compact-xs" variant="default" onClick={() => queue.retry(upload.id)}>
+              {t('upload.again')}
+            </Button>
+          )}
+          {upload.state !== 'done' && (
+            <Button size="compact-xs" variant="subtle" onClick={() => queue.cancel(upload.id)}>
+              {t('upload.cancel')}
+            </Button>
+          )}
           {upload.state === 'failed' && <Problem error={upload.error} title={t('upload.failed')} />}
         </div>
       ))}
       {uploads.some((upload) => upload.state === 'done') && (
-        <div><Button size="compact-xs" variant="subtle" onClick={() => queue.clear()}>{t('upload.clear')}</Button></div>
+        <div>
+          <Button size="compact-xs" variant="subtle" onClick={() => queue.clear()}>
+            {t('upload.clear')}
+          </Button>
+        </div>
       )}
     </section>
   )
@@ -106,8 +138,19 @@ function UploadState(props: { upload: Upload }): ReactNode {
   const seconds = Math.max((Date.now() - startedMs) / 1000, 0.1)
   return (
     <>
-      <Progress className="cy-grow" value={sizeBytes === 0 ? 0 : (sentBytes / sizeBytes) * 100} size="sm" aria-label={name} />
-      <span className="cy-number cy-small">{t('upload.progress', { done: formatBytes(sentBytes), total: formatBytes(sizeBytes), rate: formatBytes(Math.round(sentBytes / seconds)) })}</span>
+      <Progress
+        className="cy-grow"
+        value={sizeBytes === 0 ? 0 : (sentBytes / sizeBytes) * 100}
+        size="sm"
+        aria-label={name}
+      />
+      <span className="cy-number cy-small">
+        {t('upload.progress', {
+          done: formatBytes(sentBytes),
+          total: formatBytes(sizeBytes),
+          rate: formatBytes(Math.round(sentBytes / seconds)),
+        })}
+      </span>
     </>
   )
 }

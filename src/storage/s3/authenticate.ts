@@ -43,7 +43,10 @@ interface Claim {
 }
 
 /** Throws 403 and 400 faults; never says whether the key or the secret was wrong beyond what AWS says. */
-export function createAuthenticate<Subject>({ accessKey, clock }: AuthenticateOptions<Subject>): (target: RequestTarget) => Authenticated<Subject> {
+export function createAuthenticate<Subject>({
+  accessKey,
+  clock,
+}: AuthenticateOptions<Subject>): (target: RequestTarget) => Authenticated<Subject> {
   const keys = new Map<string, { secret: string; key: Buffer }>()
 
   function keyFor(id: string, secret: string, scope: Scope): Buffer {
@@ -75,7 +78,9 @@ export function createAuthenticate<Subject>({ accessKey, clock }: AuthenticateOp
     const key = keyFor(accessKeyId, known.secret, scope)
     const expected = requestSignature(key, claim.timestamp, scope, canonical)
     if (!isSameSignature(expected, claim.signature)) {
-      throw storageFaults.signatureDoesNotMatch('The signature does not match the request and the secret of this access key.')
+      throw storageFaults.signatureDoesNotMatch(
+        'The signature does not match the request and the secret of this access key.',
+      )
     }
     if (target.headers.has('x-amz-security-token') || first(target, 'X-Amz-Security-Token') !== undefined) {
       throw storageFaults.invalidToken('This access key has no session token.')
@@ -96,13 +101,24 @@ function first(target: RequestTarget, name: string): string | undefined {
 function claimOf(target: RequestTarget): Claim {
   const header = target.headers.get('authorization')
   const presigned = first(target, 'X-Amz-Algorithm')
-  if (header !== undefined && presigned !== undefined) throw storageFaults.invalidArgument('The request is signed twice: by header and by address.')
+  if (header !== undefined && presigned !== undefined)
+    throw storageFaults.invalidArgument('The request is signed twice: by header and by address.')
   if (presigned !== undefined) return presignedClaim(target, presigned)
-  if (first(target, 'Signature') !== undefined || first(target, 'AWSAccessKeyId') !== undefined || header?.startsWith('AWS ')) {
-    throw storageFaults.invalidRequest('Signature version 2 is not supported.', { hint: 'Set the client to signature version 4.' })
+  if (
+    first(target, 'Signature') !== undefined ||
+    first(target, 'AWSAccessKeyId') !== undefined ||
+    header?.startsWith('AWS ')
+  ) {
+    throw storageFaults.invalidRequest('Signature version 2 is not supported.', {
+      hint: 'Set the client to signature version 4.',
+    })
   }
-  if (header === undefined) throw storageFaults.accessDenied('This request is not signed.', { hint: 'Create an access key: cygnet credentials create.' })
-  if (!header.startsWith(`${algorithm} `)) throw storageFaults.authorizationHeaderMalformed(`Only ${algorithm} is supported.`)
+  if (header === undefined)
+    throw storageFaults.accessDenied('This request is not signed.', {
+      hint: 'Create an access key: cygnet credentials create.',
+    })
+  if (!header.startsWith(`${algorithm} `))
+    throw storageFaults.authorizationHeaderMalformed(`Only ${algorithm} is supported.`)
   const fields = new Map(
     header
       .slice(algorithm.length + 1)
@@ -130,7 +146,9 @@ function presignedClaim(target: RequestTarget, given: string): Claim {
   if (given !== algorithm) throw storageFaults.authorizationQueryParametersError(`Only ${algorithm} is supported.`)
   const expires = need('X-Amz-Expires')
   if (!/^\d{1,7}$/.test(expires) || Number(expires) > maxExpiresSeconds || Number(expires) < 1) {
-    throw storageFaults.authorizationQueryParametersError(`X-Amz-Expires must be between 1 and ${maxExpiresSeconds} seconds.`)
+    throw storageFaults.authorizationQueryParametersError(
+      `X-Amz-Expires must be between 1 and ${maxExpiresSeconds} seconds.`,
+    )
   }
   return {
     credential: need('X-Amz-Credential'),
@@ -153,16 +171,26 @@ function timestampOf(target: RequestTarget): string {
 function credentialOf(claim: Claim): { accessKeyId: string; scope: Scope } {
   const match = /^([\w+=,.@-]{1,128})\/(\d{8})\/([a-z0-9-]{1,32})\/s3\/aws4_request$/.exec(claim.credential)
   if (match !== null) return { accessKeyId: match[1]!, scope: { date: match[2]!, region: match[3]! } }
-  const make = claim.isPresigned ? storageFaults.authorizationQueryParametersError : storageFaults.authorizationHeaderMalformed
+  const make = claim.isPresigned
+    ? storageFaults.authorizationQueryParametersError
+    : storageFaults.authorizationHeaderMalformed
   throw make('The credential must be KEY/YYYYMMDD/REGION/s3/aws4_request.')
 }
 
 function checkTime(target: RequestTarget, { timestamp, isPresigned }: Claim, scope: Scope, nowMs: number): void {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(timestamp)
   if (match === null) throw storageFaults.accessDenied('The date of the request cannot be read.')
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, number, number, number, number, number]
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   const signedMs = Date.UTC(year, month - 1, day, hour, minute, second)
-  if (!timestamp.startsWith(scope.date)) throw storageFaults.signatureDoesNotMatch('The credential is of another day than the request.')
+  if (!timestamp.startsWith(scope.date))
+    throw storageFaults.signatureDoesNotMatch('The credential is of another day than the request.')
   if (signedMs - nowMs > maxSkewMs) throw skewed(nowMs)
   if (!isPresigned && nowMs - signedMs > maxSkewMs) throw skewed(nowMs)
   if (isPresigned && nowMs > signedMs + Number(first(target, 'X-Amz-Expires')) * 1000) {
@@ -171,7 +199,9 @@ function checkTime(target: RequestTarget, { timestamp, isPresigned }: Claim, sco
 }
 
 function skewed(nowMs: number): Error {
-  return storageFaults.requestTimeTooSkewed(`The request was not signed within 15 minutes of ${new Date(nowMs).toISOString()}.`)
+  return storageFaults.requestTimeTooSkewed(
+    `The request was not signed within 15 minutes of ${new Date(nowMs).toISOString()}.`,
+  )
 }
 
 /** An x-amz header that nobody signed could have been added by anybody who holds a presigned address. */

@@ -5,9 +5,14 @@ import { xmlDocument } from './xml.ts'
 
 type Answer = (context: OperationContext) => string | Error
 
-const grants = (id: string) => `<Owner><ID>${id}</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${id}</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>`
+const grants = (id: string) =>
+  `<Owner><ID>${id}</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${id}</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>`
 /** Rights come from roles in the experiment; to clients it looks like one owner. */
-const acl: Answer = () => xmlDocument('AccessControlPolicy', {}).replace('></AccessControlPolicy>', `>${grants('cygnet')}</AccessControlPolicy>`)
+const acl: Answer = () =>
+  xmlDocument('AccessControlPolicy', {}).replace(
+    '></AccessControlPolicy>',
+    `>${grants('cygnet')}</AccessControlPolicy>`,
+  )
 
 const ofBucket: Record<string, Answer> = {
   acl,
@@ -23,7 +28,8 @@ const ofBucket: Record<string, Answer> = {
   cors: () => storageFaults.noSuchCorsConfiguration('The bucket has no CORS configuration.'),
   lifecycle: () => storageFaults.noSuchLifecycleConfiguration('The bucket has no lifecycle configuration.'),
   website: () => storageFaults.noSuchWebsiteConfiguration('The bucket has no website configuration.'),
-  encryption: () => storageFaults.serverSideEncryptionConfigurationNotFoundError('Objects are plain files; they are not encrypted.'),
+  encryption: () =>
+    storageFaults.serverSideEncryptionConfigurationNotFoundError('Objects are plain files; they are not encrypted.'),
   replication: () => storageFaults.replicationConfigurationNotFoundError('The bucket is not replicated.'),
   publicAccessBlock: () => storageFaults.noSuchPublicAccessBlockConfiguration('Nothing is public here.'),
   'object-lock': () => storageFaults.objectLockConfigurationNotFoundError('The bucket has no object lock.'),

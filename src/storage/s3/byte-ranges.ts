@@ -24,6 +24,7 @@ export function parseRanges(header: string | undefined, sizeBytes: number): Byte
         : { start: Number(first), end: Math.min(last === '' ? Infinity : Number(last), sizeBytes - 1) }
     if (range.start <= range.end) ranges.push(range)
   }
-  if (ranges.length === 0) throw storageFaults.invalidRange(`The object has ${sizeBytes} bytes.`, { extra: { sizeBytes } })
+  if (ranges.length === 0)
+    throw storageFaults.invalidRange(`The object has ${sizeBytes} bytes.`, { extra: { sizeBytes } })
   return ranges
 }

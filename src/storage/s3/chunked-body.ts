@@ -20,7 +20,12 @@ const maxLineBytes = 4096
 const maxTrailers = 16
 
 /** Decodes; throws 'storage.incomplete_body', '.signature_does_not_match' or '.invalid_request'. */
-export async function* decodeChunked({ source, signature, hasTrailer, trailers }: ChunkedOptions): AsyncGenerator<Buffer> {
+export async function* decodeChunked({
+  source,
+  signature,
+  hasTrailer,
+  trailers,
+}: ChunkedOptions): AsyncGenerator<Buffer> {
   const input = source[Symbol.asyncIterator]()
   let buffer: Buffer = Buffer.alloc(0)
   let previous = signature?.seed ?? ''
@@ -34,7 +39,8 @@ export async function* decodeChunked({ source, signature, hasTrailer, trailers }
   const line = async (isOptional = false): Promise<string> => {
     for (;;) {
       const end = buffer.indexOf('\r\n')
-      if (end > maxLineBytes || (end === -1 && buffer.length > maxLineBytes)) throw storageFaults.invalidRequest('A chunk header is too long.')
+      if (end > maxLineBytes || (end === -1 && buffer.length > maxLineBytes))
+        throw storageFaults.invalidRequest('A chunk header is too long.')
       if (end !== -1) {
         const text = buffer.toString('latin1', 0, end)
         buffer = buffer.subarray(end + 2)
@@ -49,7 +55,8 @@ export async function* decodeChunked({ source, signature, hasTrailer, trailers }
     if (signature === undefined) return
     const { key, timestamp, scope } = signature
     const expected = chunkSignature(key, timestamp, scope, previous, hash.digest('hex'))
-    if (given === undefined || !isSameSignature(expected, given)) throw storageFaults.signatureDoesNotMatch('The signature of a chunk does not match.')
+    if (given === undefined || !isSameSignature(expected, given))
+      throw storageFaults.signatureDoesNotMatch('The signature of a chunk does not match.')
     previous = expected
   }
 
@@ -58,7 +65,7 @@ export async function* decodeChunked({ source, signature, hasTrailer, trailers }
     if (header === null) throw storageFaults.invalidRequest('A chunk header cannot be read.')
     const sizeBytes = Number.parseInt(header[1]!, 16)
     const hash = createHash('sha256')
-    for (let left = sizeBytes; left > 0; ) {
+    for (let left = sizeBytes; left > 0;) {
       if (buffer.length === 0 && !(await more())) throw storageFaults.incompleteBody('The body ended within a chunk.')
       const piece = buffer.subarray(0, left)
       buffer = buffer.subarray(piece.length)
@@ -77,7 +84,8 @@ export async function* decodeChunked({ source, signature, hasTrailer, trailers }
     const colon = text.indexOf(':')
     const name = text.slice(0, colon).trim().toLowerCase()
     const value = text.slice(colon + 1).trim()
-    if (colon < 1 || !hasTrailer || trailers.size >= maxTrailers || trailers.has(name)) throw storageFaults.invalidRequest('A trailing header is not allowed here.')
+    if (colon < 1 || !hasTrailer || trailers.size >= maxTrailers || trailers.has(name))
+      throw storageFaults.invalidRequest('A trailing header is not allowed here.')
     if (name === 'x-amz-trailer-signature') trailerMark = value
     else {
       trailers.set(name, value)

@@ -48,7 +48,9 @@ describe.skipIf(!hasBoto)(`boto3${hasBoto ? '' : ' [skipped: CYGNET_TEST_PYTHON 
 
   test('stores, reads, lists, copies and deletes', async () => {
     const server = await openTestServer()
-    const answer = await boto(server, `
+    const answer = await boto(
+      server,
+      `
 body = os.urandom(300000)
 put = s3.put_object(Bucket="demo-work", Key="a b/ü+%.bin", Body=body, ContentType="x/y", Metadata={"run": "12"}, CacheControl="no-cache")
 got = s3.get_object(Bucket="demo-work", Key="a b/ü+%.bin")
@@ -69,19 +71,37 @@ print(json.dumps(dict(
   missing=code(lambda: s3.get_object(Bucket="demo-work", Key="nope")), nobucket=code(lambda: s3.list_objects_v2(Bucket="demo-none")),
   once=code(lambda: s3.put_object(Bucket="demo-work", Key="a b/ü+%.bin", Body=b"y", IfNoneMatch="*")),
   md5=code(lambda: s3.put_object(Bucket="demo-work", Key="m", Body=b"y", ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")),
-  crcwrong=code(lambda: s3.put_object(Bucket="demo-work", Key="m", Body=b"y", ChecksumCRC32="AAAAAA=="))))) `)
+  crcwrong=code(lambda: s3.put_object(Bucket="demo-work", Key="m", Body=b"y", ChecksumCRC32="AAAAAA=="))))) `,
+    )
     expect(answer).toEqual({
-      same: true, etag: true, ranged: true, meta: { run: '12' }, type: 'x/y', cache: 'no-cache', crc: true,
+      same: true,
+      etag: true,
+      ranged: true,
+      meta: { run: '12' },
+      type: 'x/y',
+      cache: 'no-cache',
+      crc: true,
       pages: [['a b/ü+%.bin', 'copy.bin'], ['many/0', 'many/1'], ['many/2', 'many/3'], ['many/4']],
-      v1: ['a b/', 'many/'], deleted: 6, left: ['a b/ü+%.bin'], buckets: ['demo-raw', 'demo-reco', 'demo-work'], location: null, versioning: false,
-      missing: 'NoSuchKey', nobucket: 'NoSuchBucket', once: 'PreconditionFailed', md5: 'BadDigest', crcwrong: 'BadDigest',
+      v1: ['a b/', 'many/'],
+      deleted: 6,
+      left: ['a b/ü+%.bin'],
+      buckets: ['demo-raw', 'demo-reco', 'demo-work'],
+      location: null,
+      versioning: false,
+      missing: 'NoSuchKey',
+      nobucket: 'NoSuchBucket',
+      once: 'PreconditionFailed',
+      md5: 'BadDigest',
+      crcwrong: 'BadDigest',
     })
     expect(existsSync(join(server.root, 'demo-work/a b/ü+%.bin'))).toBe(true)
   })
 
   test('every checksum algorithm, in one piece and in parts, is kept and given back', async () => {
     const server = await openTestServer()
-    const answer = await boto(server, `
+    const answer = await boto(
+      server,
+      `
 from boto3.s3.transfer import TransferConfig
 out = {}
 big = os.urandom(11 * 1024 * 1024)
@@ -94,15 +114,21 @@ for name in ["CRC32", "SHA1", "SHA256"]:
   out[name] = ["Checksum" + name in head, whole["Checksum" + name][-2:], whole["ETag"].strip('"')[-2:], got == big]
 second = s3.get_object(Bucket="demo-work", Key="big-CRC32", PartNumber=2)
 out["part"] = [second["ContentLength"], second["PartsCount"]]
-print(json.dumps(out))`)
+print(json.dumps(out))`,
+    )
     expect(answer).toEqual({
-      CRC32: [true, '-3', '-3', true], SHA1: [true, '-3', '-3', true], SHA256: [true, '-3', '-3', true], part: [5242880, 3],
+      CRC32: [true, '-3', '-3', true],
+      SHA1: [true, '-3', '-3', true],
+      SHA256: [true, '-3', '-3', true],
+      part: [5242880, 3],
     })
   })
 
   test('uploads in parts can be listed, copied into, aborted and completed twice', async () => {
     const server = await openTestServer()
-    const answer = await boto(server, `
+    const answer = await boto(
+      server,
+      `
 five = os.urandom(5 * 1024 * 1024)
 up = s3.create_multipart_upload(Bucket="demo-work", Key="m")["UploadId"]
 args = dict(Bucket="demo-work", Key="m", UploadId=up)
@@ -128,16 +154,30 @@ toosmall = code(lambda: s3.complete_multipart_upload(Bucket="demo-work", Key="x"
 s3.abort_multipart_upload(Bucket="demo-work", Key="x", UploadId=up)
 gone = code(lambda: s3.list_parts(Bucket="demo-work", Key="x", UploadId=up))
 print(json.dumps(dict(listed=listed, uploads=uploads, wrong=wrong, order=order, same=one == two, body=body == five + b"tail",
-  copied=s3.get_object(Bucket="demo-work", Key="c")["Body"].read() == five, toosmall=toosmall, gone=gone, range=code(lambda: s3.upload_part(Bucket="demo-work", Key="x", UploadId=up, PartNumber=10001, Body=b"z")))))`)
+  copied=s3.get_object(Bucket="demo-work", Key="c")["Body"].read() == five, toosmall=toosmall, gone=gone, range=code(lambda: s3.upload_part(Bucket="demo-work", Key="x", UploadId=up, PartNumber=10001, Body=b"z")))))`,
+    )
     expect(answer).toEqual({
-      listed: [[1, 5242880], [2, 4]], uploads: ['m'], wrong: 'InvalidPart', order: 'InvalidPartOrder', same: true, body: true, copied: true,
-      toosmall: 'EntityTooSmall', gone: 'NoSuchUpload', range: 'InvalidArgument',
+      listed: [
+        [1, 5242880],
+        [2, 4],
+      ],
+      uploads: ['m'],
+      wrong: 'InvalidPart',
+      order: 'InvalidPartOrder',
+      same: true,
+      body: true,
+      copied: true,
+      toosmall: 'EntityTooSmall',
+      gone: 'NoSuchUpload',
+      range: 'InvalidArgument',
     })
   })
 
   test('presigned addresses read and write without a key', async () => {
     const server = await openTestServer()
-    const answer = await boto(server, `
+    const answer = await boto(
+      server,
+      `
 put = s3.generate_presigned_url("put_object", Params={"Bucket": "demo-work", "Key": "p q.txt"}, ExpiresIn=60)
 urllib.request.urlopen(urllib.request.Request(put, data=b"presigned", method="PUT")).read()
 get = s3.generate_presigned_url("get_object", Params={"Bucket": "demo-work", "Key": "p q.txt", "ResponseContentDisposition": "attachment; filename=x.txt"}, ExpiresIn=60)
@@ -145,13 +185,21 @@ with urllib.request.urlopen(get) as r: body, disposition = r.read().decode(), r.
 def status(url):
   try: return urllib.request.urlopen(url).status
   except urllib.error.HTTPError as e: return e.code
-print(json.dumps(dict(body=body, disposition=disposition, tampered=status(get.replace("p%20q", "p%20r")), unsigned=status("${server.url}/demo-work/p%20q.txt"))))`)
-    expect(answer).toEqual({ body: 'presigned', disposition: 'attachment; filename=x.txt', tampered: 403, unsigned: 403 })
+print(json.dumps(dict(body=body, disposition=disposition, tampered=status(get.replace("p%20q", "p%20r")), unsigned=status("${server.url}/demo-work/p%20q.txt"))))`,
+    )
+    expect(answer).toEqual({
+      body: 'presigned',
+      disposition: 'attachment; filename=x.txt',
+      tampered: 403,
+      unsigned: 403,
+    })
   })
 
   test('a key that may only create: new keys, retries of the same bytes, nothing else', async () => {
     const server = await openTestServer()
-    const answer = await boto(server, `
+    const answer = await boto(
+      server,
+      `
 from boto3.s3.transfer import TransferConfig
 big = os.urandom(6 * 1024 * 1024)
 s3.put_object(Bucket="demo-raw", Key="lime/a", Body=b"one")
@@ -163,32 +211,45 @@ bigagain = code(lambda: s3.upload_fileobj(io.BytesIO(big), "demo-raw", "lime/big
 single = code(lambda: s3.put_object(Bucket="demo-raw", Key="lime/big", Body=big))
 print(json.dumps(dict(again=again, other=other, bigagain=bigagain, single=single, outside=code(lambda: s3.put_object(Bucket="demo-raw", Key="man/a", Body=b"x")),
   delete=code(lambda: s3.delete_object(Bucket="demo-raw", Key="lime/a")), read=code(lambda: s3.get_object(Bucket="demo-raw", Key="lime/a")),
-  list=code(lambda: s3.list_objects_v2(Bucket="demo-raw", Prefix="lime/")), size=s3.head_object(Bucket="demo-raw", Key="lime/a")["ContentLength"])))`, testKeys.daq)
+  list=code(lambda: s3.list_objects_v2(Bucket="demo-raw", Prefix="lime/")), size=s3.head_object(Bucket="demo-raw", Key="lime/a")["ContentLength"])))`,
+      testKeys.daq,
+    )
     expect(answer).toEqual({
-      again: 200, other: 'AccessDenied', bigagain: 200, single: 200, outside: 'AccessDenied', delete: 'AccessDenied', read: 'AccessDenied', list: 'AccessDenied', size: 3,
+      again: 200,
+      other: 'AccessDenied',
+      bigagain: 200,
+      single: 200,
+      outside: 'AccessDenied',
+      delete: 'AccessDenied',
+      read: 'AccessDenied',
+      list: 'AccessDenied',
+      size: 3,
     })
     expect(readFileSync(join(server.root, 'demo-raw/lime/a'), 'utf8')).toBe('one')
   })
 })
 
-describe.skipIf(aws === undefined)(`aws cli${aws === undefined ? ' [skipped: no aws beside CYGNET_TEST_PYTHON]' : ''}`, () => {
-  test('cp, ls, sync and rm of a tree', async () => {
-    const server = await openTestServer()
-    const folder = (await temporaryDirectory()).path
-    await mkdir(join(folder, 'up/sub'), { recursive: true })
-    await writeFile(join(folder, 'up/small.txt'), 'hello')
-    await writeFile(join(folder, 'up/sub/big.bin'), randomBytes(9 * 1024 * 1024))
-    const s3 = async (...words: string[]) => await run([aws!, '--endpoint-url', server.url, 's3', ...words])
-    await s3('cp', join(folder, 'up'), 's3://demo-work/tree', '--recursive')
-    expect(await s3('ls', 's3://demo-work/tree/')).toMatch(/PRE sub\/[\s\S]*small\.txt/)
-    await s3('cp', 's3://demo-work/tree/sub/big.bin', 's3://demo-work/tree/copy.bin')
-    await s3('sync', 's3://demo-work/tree', join(folder, 'down'))
-    expect(md5Of(join(folder, 'down/sub/big.bin'))).toBe(md5Of(join(folder, 'up/sub/big.bin')))
-    expect(md5Of(join(folder, 'down/copy.bin'))).toBe(md5Of(join(folder, 'up/sub/big.bin')))
-    await s3('rm', 's3://demo-work/tree', '--recursive')
-    expect((await server.storage.listObjects({ bucket: 'demo-work' })).objects).toEqual([])
-  })
-})
+describe.skipIf(aws === undefined)(
+  `aws cli${aws === undefined ? ' [skipped: no aws beside CYGNET_TEST_PYTHON]' : ''}`,
+  () => {
+    test('cp, ls, sync and rm of a tree', async () => {
+      const server = await openTestServer()
+      const folder = (await temporaryDirectory()).path
+      await mkdir(join(folder, 'up/sub'), { recursive: true })
+      await writeFile(join(folder, 'up/small.txt'), 'hello')
+      await writeFile(join(folder, 'up/sub/big.bin'), randomBytes(9 * 1024 * 1024))
+      const s3 = async (...words: string[]) => await run([aws!, '--endpoint-url', server.url, 's3', ...words])
+      await s3('cp', join(folder, 'up'), 's3://demo-work/tree', '--recursive')
+      expect(await s3('ls', 's3://demo-work/tree/')).toMatch(/PRE sub\/[\s\S]*small\.txt/)
+      await s3('cp', 's3://demo-work/tree/sub/big.bin', 's3://demo-work/tree/copy.bin')
+      await s3('sync', 's3://demo-work/tree', join(folder, 'down'))
+      expect(md5Of(join(folder, 'down/sub/big.bin'))).toBe(md5Of(join(folder, 'up/sub/big.bin')))
+      expect(md5Of(join(folder, 'down/copy.bin'))).toBe(md5Of(join(folder, 'up/sub/big.bin')))
+      await s3('rm', 's3://demo-work/tree', '--recursive')
+      expect((await server.storage.listObjects({ bucket: 'demo-work' })).objects).toEqual([])
+    })
+  },
+)
 
 describe.skipIf(!onPath('rclone'))(`rclone${onPath('rclone') ? '' : ' [skipped: no rclone on this machine]'}`, () => {
   test('copies a tree up and down and finds no difference', async () => {
@@ -198,7 +259,17 @@ describe.skipIf(!onPath('rclone'))(`rclone${onPath('rclone') ? '' : ' [skipped: 
     await writeFile(join(folder, 'up/a.txt'), 'hello')
     await writeFile(join(folder, 'up/sub/b.bin'), randomBytes(7 * 1024 * 1024))
     const remote = `:s3,provider=Other,endpoint="${server.url}",access_key_id=${testKeys.owner.id},secret_access_key=${testKeys.owner.secret},region=us-east-1:demo-work/tree`
-    const rclone = async (...words: string[]) => await run(['rclone', '--config', join(folder, 'none.conf'), '--s3-upload-cutoff', '5M', '--s3-chunk-size', '5M', ...words])
+    const rclone = async (...words: string[]) =>
+      await run([
+        'rclone',
+        '--config',
+        join(folder, 'none.conf'),
+        '--s3-upload-cutoff',
+        '5M',
+        '--s3-chunk-size',
+        '5M',
+        ...words,
+      ])
     await rclone('copy', join(folder, 'up'), remote)
     await rclone('check', join(folder, 'up'), remote, '--download')
     expect(JSON.parse(await rclone('lsjson', '-R', '--files-only', remote))).toHaveLength(2)
@@ -217,7 +288,17 @@ describe.skipIf(!onPath('s3cmd'))(`s3cmd${onPath('s3cmd') ? '' : ' [skipped: no 
     await writeFile(join(folder, 'big.bin'), randomBytes(6 * 1024 * 1024))
     const host = `127.0.0.1:${server.port}`
     const s3cmd = async (...words: string[]) =>
-      await run(['s3cmd', '--no-ssl', `--host=${host}`, `--host-bucket=${host}`, `--access_key=${testKeys.owner.id}`, `--secret_key=${testKeys.owner.secret}`, '--multipart-chunk-size-mb=5', '--config=/dev/null', ...words])
+      await run([
+        's3cmd',
+        '--no-ssl',
+        `--host=${host}`,
+        `--host-bucket=${host}`,
+        `--access_key=${testKeys.owner.id}`,
+        `--secret_key=${testKeys.owner.secret}`,
+        '--multipart-chunk-size-mb=5',
+        '--config=/dev/null',
+        ...words,
+      ])
     await s3cmd('put', join(folder, 'big.bin'), 's3://demo-work/x/big.bin')
     expect(await s3cmd('ls', 's3://demo-work/x/')).toContain('s3://demo-work/x/big.bin')
     expect(await s3cmd('info', 's3://demo-work/x/big.bin')).toContain('6291456')
@@ -230,7 +311,23 @@ describe.skipIf(!onPath('s3cmd'))(`s3cmd${onPath('s3cmd') ? '' : ' [skipped: no 
 
 test.skipIf(!onPath('curl'))('curl signs by itself', async () => {
   const server = await openTestServer()
-  await server.storage.putObject({ bucket: 'demo-work', key: 'c', body: (async function* () { yield Buffer.from('curl') })() })
-  const answer = await run(['curl', '-sS', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '--user', `${testKeys.owner.id}:${testKeys.owner.secret}`, `${server.url}/demo-work/c`])
+  await server.storage.putObject({
+    bucket: 'demo-work',
+    key: 'c',
+    body: (async function* () {
+      yield Buffer.from('curl')
+    })(),
+  })
+  const answer = await run([
+    'curl',
+    '-sS',
+    '--aws-sigv4',
+    'aws:amz:us-east-1:s3',
+    '-H',
+    'x-amz-content-sha256: UNSIGNED-PAYLOAD',
+    '--user',
+    `${testKeys.owner.id}:${testKeys.owner.secret}`,
+    `${server.url}/demo-work/c`,
+  ])
   expect(answer).toBe('curl')
 })

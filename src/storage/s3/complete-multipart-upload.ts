@@ -41,20 +41,29 @@ export const completeMultipartUpload: Operation = {
 /** Somebody else's upload needs the right to modify; one that has gone may have been completed by a request before. */
 async function checkOwner(context: OperationContext, uploadId: string): Promise<void> {
   const bucket = context.storage.headBucket(context.bucketName)
-  const upload = await context.storage.headUpload({ bucket: bucket.name, key: context.key, uploadId }).catch(() => undefined)
-  if (upload !== undefined && upload.ownerId !== context.subjectId) context.allow('data.modify', { bucket, key: context.key })
+  const upload = await context.storage
+    .headUpload({ bucket: bucket.name, key: context.key, uploadId })
+    .catch(() => undefined)
+  if (upload !== undefined && upload.ownerId !== context.subjectId)
+    context.allow('data.modify', { bucket, key: context.key })
 }
 
 async function partsOf(context: OperationContext): Promise<CompletePart[]> {
   const document = await readXml(context, maxBodyBytes)
-  if (document.name !== 'CompleteMultipartUpload') throw storageFaults.malformedXml('The body is not a CompleteMultipartUpload.')
+  if (document.name !== 'CompleteMultipartUpload')
+    throw storageFaults.malformedXml('The body is not a CompleteMultipartUpload.')
   return document.children
     .filter((child) => child.name === 'Part')
     .map((part) => {
       const number = childText(part, 'PartNumber')?.trim() ?? ''
-      const etag = childText(part, 'ETag')?.trim().replace(/^"(.*)"$/, '$1')
-      if (!/^\d{1,5}$/.test(number) || etag === undefined) throw storageFaults.malformedXml('A part has no number or no ETag.')
-      const checksum = checksumNames.map((name) => childText(part, `Checksum${name.toUpperCase()}`)).find((value) => value !== undefined)
+      const etag = childText(part, 'ETag')
+        ?.trim()
+        .replace(/^"(.*)"$/, '$1')
+      if (!/^\d{1,5}$/.test(number) || etag === undefined)
+        throw storageFaults.malformedXml('A part has no number or no ETag.')
+      const checksum = checksumNames
+        .map((name) => childText(part, `Checksum${name.toUpperCase()}`))
+        .find((value) => value !== undefined)
       return { number: Number(number), etag, ...(checksum === undefined ? {} : { checksum }) }
     })
 }
@@ -90,6 +99,8 @@ function resultOf(context: OperationContext, stored: Stored): string {
     Bucket: context.bucketName,
     Key: context.key,
     ETag: `"${stored.etag}"`,
-    ...(checksum === undefined ? {} : { [`Checksum${checksum.algorithm.toUpperCase()}`]: checksum.value, ChecksumType: checksum.type }),
+    ...(checksum === undefined
+      ? {}
+      : { [`Checksum${checksum.algorithm.toUpperCase()}`]: checksum.value, ChecksumType: checksum.type }),
   })
 }

@@ -26,7 +26,10 @@ export function checkConditions(header: Header, info: Pick<ObjectInfo, 'etag' | 
 
 export function matches(header: string, etag: string): boolean {
   return header.split(',').some((one) => {
-    const wanted = one.trim().replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
+    const wanted = one
+      .trim()
+      .replace(/^W\//, '')
+      .replace(/^"(.*)"$/, '$1')
     return wanted === '*' || wanted === etag
   })
 }

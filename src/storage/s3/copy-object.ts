@@ -21,13 +21,20 @@ export const copyObject: Operation = {
     try {
       const { info, fd } = source
       const directive = context.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY'
-      if (directive !== 'COPY' && directive !== 'REPLACE') throw storageFaults.invalidArgument('x-amz-metadata-directive is COPY or REPLACE.')
+      if (directive !== 'COPY' && directive !== 'REPLACE')
+        throw storageFaults.invalidArgument('x-amz-metadata-directive is COPY or REPLACE.')
       const isSelf = info.bucket === context.bucketName && info.key === context.key
       if (isSelf && directive === 'COPY') {
-        throw storageFaults.invalidRequest('An object can only be copied onto itself to change its metadata.', { hint: 'Set x-amz-metadata-directive: REPLACE.' })
+        throw storageFaults.invalidRequest('An object can only be copied onto itself to change its metadata.', {
+          hint: 'Set x-amz-metadata-directive: REPLACE.',
+        })
       }
-      if (info.sizeBytes > maxCopyBytes) throw storageFaults.invalidRequest('More than 5 GiB are copied in parts (UploadPartCopy).')
-      const description = directive === 'REPLACE' ? descriptionOf(context) : { contentType: info.contentType, headers: info.headers, userMetadata: info.userMetadata }
+      if (info.sizeBytes > maxCopyBytes)
+        throw storageFaults.invalidRequest('More than 5 GiB are copied in parts (UploadPartCopy).')
+      const description =
+        directive === 'REPLACE'
+          ? descriptionOf(context)
+          : { contentType: info.contentType, headers: info.headers, userMetadata: info.userMetadata }
       const algorithm = info.checksum?.algorithm
       const stored = await context.storage.putObject({
         ...description,
@@ -38,12 +45,18 @@ export const copyObject: Operation = {
         sizeBytes: info.sizeBytes,
         ...(algorithm === undefined ? {} : { checksums: [algorithm] }),
         verify: (digests) => {
-          const isWhole = info.sha256 !== undefined && info.sha256 !== digests.sha256.toString('hex')
+          const isWhole = info.sha256 !== undefined && info.sha256 !== digests.sha256?.toString('hex')
           if (isWhole) throw storageFaults.internalError('The source no longer has the checksum it was stored with.')
           return algorithm === undefined ? undefined : keptChecksum(algorithm, digests[algorithm]!)
         },
       })
-      sendXml(context, xmlDocument('CopyObjectResult', { ETag: `"${stored.etag}"`, LastModified: new Date(stored.modifiedMs).toISOString() }))
+      sendXml(
+        context,
+        xmlDocument('CopyObjectResult', {
+          ETag: `"${stored.etag}"`,
+          LastModified: new Date(stored.modifiedMs).toISOString(),
+        }),
+      )
     } finally {
       source.close()
     }

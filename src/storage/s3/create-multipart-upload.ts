@@ -22,7 +22,9 @@ export const createMultipartUpload: Operation = {
       ...(checksum === undefined ? {} : { checksum }),
     })
     sendXml(context, xmlDocument('InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: uploadId }), {
-      ...(checksum === undefined ? {} : { 'x-amz-checksum-algorithm': checksum.algorithm.toUpperCase(), 'x-amz-checksum-type': checksum.type }),
+      ...(checksum === undefined
+        ? {}
+        : { 'x-amz-checksum-algorithm': checksum.algorithm.toUpperCase(), 'x-amz-checksum-type': checksum.type }),
     })
   },
 }
@@ -33,7 +35,8 @@ function checksumOf(context: OperationContext): Upload['checksum'] {
   if (name === undefined) return undefined
   const algorithm = checksumNames.find((each) => each === name)
   if (algorithm === undefined) throw storageFaults.invalidRequest('The checksum algorithm is not known.')
-  const type = context.header('x-amz-checksum-type')?.toUpperCase() ?? (algorithm === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE')
+  const type =
+    context.header('x-amz-checksum-type')?.toUpperCase() ?? (algorithm === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE')
   const isPossible = type === 'FULL_OBJECT' ? isCrc(algorithm) : type === 'COMPOSITE' && algorithm !== 'crc64nvme'
   if (!isPossible) throw storageFaults.invalidRequest(`A ${type} checksum cannot be had with ${algorithm}.`)
   return { algorithm, type: type as 'FULL_OBJECT' | 'COMPOSITE' }

@@ -11,8 +11,13 @@ export const deleteObject: Operation = {
     context.allow('data.modify', { bucket, key: context.key })
     checkVersion(context)
     const ifMatch = context.header('if-match')
-    const ifEtag = ifMatch === undefined || ifMatch.trim() === '*' ? undefined : ifMatch.trim().replace(/^"(.*)"$/, '$1')
-    await context.storage.deleteObject({ bucket: bucket.name, key: context.key, ...(ifEtag === undefined ? {} : { ifEtag }) })
+    const ifEtag =
+      ifMatch === undefined || ifMatch.trim() === '*' ? undefined : ifMatch.trim().replace(/^"(.*)"$/, '$1')
+    await context.storage.deleteObject({
+      bucket: bucket.name,
+      key: context.key,
+      ...(ifEtag === undefined ? {} : { ifEtag }),
+    })
     context.send(204, {})
   },
 }

@@ -18,14 +18,18 @@ export const deleteObjects: Operation = {
   async run(context) {
     const bucket = context.storage.headBucket(context.bucketName)
     const document = await readXml(context, maxBodyBytes)
-    const wanted = document.children.filter((child) => child.name === 'Object').map((child) => ({ key: childText(child, 'Key') ?? '', version: childText(child, 'VersionId') }))
+    const wanted = document.children
+      .filter((child) => child.name === 'Object')
+      .map((child) => ({ key: childText(child, 'Key') ?? '', version: childText(child, 'VersionId') }))
     if (document.name !== 'Delete' || wanted.length === 0 || wanted.length > maxKeys) {
       throw storageFaults.malformedXml(`The list must name 1 to ${maxKeys} objects.`)
     }
     const isQuiet = childText(document, 'Quiet')?.trim().toLowerCase() === 'true'
     const results: Result[] = []
     for (let at = 0; at < wanted.length; at += together) {
-      results.push(...(await Promise.all(wanted.slice(at, at + together).map((one) => remove(context, bucket.name, one)))))
+      results.push(
+        ...(await Promise.all(wanted.slice(at, at + together).map((one) => remove(context, bucket.name, one)))),
+      )
     }
     sendXml(
       context,
@@ -42,11 +46,16 @@ interface Result {
   error?: { Code: string; Message: string }
 }
 
-async function remove(context: OperationContext, name: string, { key, version }: { key: string; version: string | undefined }): Promise<Result> {
+async function remove(
+  context: OperationContext,
+  name: string,
+  { key, version }: { key: string; version: string | undefined },
+): Promise<Result> {
   try {
     const bucket = context.storage.headBucket(name)
     context.allow('data.modify', { bucket, key: checkKey(key) })
-    if (version !== undefined && version !== '' && version !== 'null') throw storageFaults.noSuchVersion('The only version is "null".')
+    if (version !== undefined && version !== '' && version !== 'null')
+      throw storageFaults.noSuchVersion('The only version is "null".')
     await context.storage.deleteObject({ bucket: name, key })
     return { key }
   } catch (error) {

@@ -22,7 +22,8 @@ const spelling: Record<string, string> = {
 
 export function s3CodeOf(fault: Fault): string {
   const [room, name = ''] = fault.code.split('.')
-  if (room === 'storage') return spelling[name] ?? name.replace(/(?:^|_)([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase())
+  if (room === 'storage')
+    return spelling[name] ?? name.replace(/(?:^|_)([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase())
   if (fault.status === 401 || fault.status === 403) return 'AccessDenied'
   if (fault.status === 429 || fault.status === 503) return 'SlowDown'
   return fault.status < 500 ? 'InvalidRequest' : 'InternalError'
@@ -35,7 +36,9 @@ export function faultOf(error: unknown, log: Logger, requestId: string): Fault {
     return error.status === 401 ? storageFaults.accessDenied(error.detail, { cause: error }) : error
   }
   log.error({ error, requestId }, 's3 request failed')
-  return storageFaults.internalError('Something went wrong on our side; the log of the gateway has it.', { cause: error })
+  return storageFaults.internalError('Something went wrong on our side; the log of the gateway has it.', {
+    cause: error,
+  })
 }
 
 export function errorXml(fault: Fault, resource: string, requestId: string): string {
@@ -59,7 +62,13 @@ const drainMs = 2000
  * Answers with the error. If the body of the request has not been read, the connection ends with this answer; what is
  * already on its way is read for a moment, because a client that is still sending would lose the answer to a reset.
  */
-export function sendError(request: IncomingMessage, response: ServerResponse, fault: Fault, resource: string, requestId: string): void {
+export function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault,
+  resource: string,
+  requestId: string,
+): void {
   if (response.headersSent) {
     // Too late to say it: cutting the connection is the only way not to pass the part off as the whole.
     response.destroy()

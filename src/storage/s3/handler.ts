@@ -41,7 +41,10 @@ export interface S3Handler {
 export function createS3Handler<Subject extends S3Subject>(options: S3Options<Subject>): S3Handler {
   const { storage, permit, log, region } = options
   const hosts = (options.hosts ?? []).map((host) => host.replace(/:\d+$/, '').toLowerCase())
-  const authenticate = createAuthenticate<Subject>({ accessKey: options.accessKey, clock: options.clock ?? systemClock() })
+  const authenticate = createAuthenticate<Subject>({
+    accessKey: options.accessKey,
+    clock: options.clock ?? systemClock(),
+  })
 
   async function answer(request: IncomingMessage, response: ServerResponse, wantsContinue: boolean): Promise<void> {
     const requestId = uuid7()
@@ -66,7 +69,17 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
       }
       const fault = faultOf(error, log, requestId)
       const level = fault.status >= 500 ? 'warn' : 'debug'
-      log[level]({ requestId, method: request.method, path: resource, code: fault.code, status: fault.status, detail: fault.detail }, 's3 refusal')
+      log[level](
+        {
+          requestId,
+          method: request.method,
+          path: resource,
+          code: fault.code,
+          status: fault.status,
+          detail: fault.detail,
+        },
+        's3 refusal',
+      )
       sendError(request, response, fault, resource, requestId)
     }
   }
@@ -108,11 +121,15 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
         }
       },
       allowNew: (place) => allowPlace('experiment.admin', place),
-      payload: () => readPayload(request, target, who, () => {
-        if (given.wantsContinue) response.writeContinue()
-      }),
+      payload: () =>
+        readPayload(request, target, who, () => {
+          if (given.wantsContinue) response.writeContinue()
+        }),
       send(status, headers, body = '') {
-        response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }) })
+        response.writeHead(status, {
+          ...headers,
+          ...(status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }),
+        })
         response.end(request.method === 'HEAD' ? undefined : body)
       },
     }

@@ -13,7 +13,12 @@ export const listBuckets: Operation = {
       context,
       xmlDocument('ListAllMyBucketsResult', {
         Owner: { ID: context.subjectId, DisplayName: context.subjectId },
-        Buckets: { Bucket: buckets.map(({ name, createdAtMs }) => ({ Name: name, CreationDate: new Date(createdAtMs).toISOString() })) },
+        Buckets: {
+          Bucket: buckets.map(({ name, createdAtMs }) => ({
+            Name: name,
+            CreationDate: new Date(createdAtMs).toISOString(),
+          })),
+        },
       }),
     )
   },

@@ -15,14 +15,18 @@ export const listMultipartUploads: Operation = {
     const delimiter = context.query('delimiter') ?? ''
     const keyMarker = context.query('key-marker') ?? ''
     const idMarker = context.query('upload-id-marker') ?? ''
-    const seesAll = context.may('data.modify', { bucket, key: prefix }) || context.may('data.read', { bucket, key: prefix })
+    const seesAll =
+      context.may('data.modify', { bucket, key: prefix }) || context.may('data.read', { bucket, key: prefix })
     if (!seesAll) context.allow('data.create', { bucket, key: prefix })
     const write = nameWriter(context)
     const limit = limitOf(context, 'max-uploads')
 
-    const uploads = (await context.storage.listUploads(bucket.name)).filter((upload) => upload.key.startsWith(prefix) && (seesAll || upload.ownerId === context.subjectId))
+    const uploads = (await context.storage.listUploads(bucket.name)).filter(
+      (upload) => upload.key.startsWith(prefix) && (seesAll || upload.ownerId === context.subjectId),
+    )
     const passed = uploads.findIndex((upload) => upload.key === keyMarker && upload.uploadId === idMarker)
-    const behind = passed === -1 ? uploads.filter((upload) => isBehind(upload.key, keyMarker)) : uploads.slice(passed + 1)
+    const behind =
+      passed === -1 ? uploads.filter((upload) => isBehind(upload.key, keyMarker)) : uploads.slice(passed + 1)
     const page: Upload[] = []
     const prefixes = new Set<string>()
     let isTruncated = false
@@ -44,7 +48,9 @@ export const listMultipartUploads: Operation = {
         `<KeyMarker>${write(keyMarker)}</KeyMarker><UploadIdMarker>${write(idMarker)}</UploadIdMarker><Prefix>${write(prefix)}</Prefix>` +
         (delimiter === '' ? '' : `<Delimiter>${write(delimiter)}</Delimiter>`) +
         (context.query('encoding-type') === undefined ? '' : '<EncodingType>url</EncodingType>') +
-        (last === undefined ? '' : `<NextKeyMarker>${write(last.key)}</NextKeyMarker><NextUploadIdMarker>${last.uploadId}</NextUploadIdMarker>`) +
+        (last === undefined
+          ? ''
+          : `<NextKeyMarker>${write(last.key)}</NextKeyMarker><NextUploadIdMarker>${last.uploadId}</NextUploadIdMarker>`) +
         `<MaxUploads>${limit}</MaxUploads><IsTruncated>${isTruncated}</IsTruncated>` +
         page.map((upload) => uploadXml(upload, write)).join('') +
         [...prefixes].map((one) => `<CommonPrefixes><Prefix>${write(one)}</Prefix></CommonPrefixes>`).join('') +

@@ -28,7 +28,8 @@ function contents(rows: readonly ObjectRow[], write: (name: string) => string): 
   return text
 }
 
-const element = (name: string, value: string | number | boolean | undefined) => (value === undefined ? '' : `<${name}>${value}</${name}>`)
+const element = (name: string, value: string | number | boolean | undefined) =>
+  value === undefined ? '' : `<${name}>${value}</${name}>`
 
 interface Answer {
   markers: string
@@ -36,7 +37,11 @@ interface Answer {
   limit: number
 }
 
-async function list(context: OperationContext, after: string, page: (answer: Omit<Answer, 'markers'>, write: (name: string) => string) => string): Promise<void> {
+async function list(
+  context: OperationContext,
+  after: string,
+  page: (answer: Omit<Answer, 'markers'>, write: (name: string) => string) => string,
+): Promise<void> {
   const bucket = context.storage.headBucket(context.bucketName)
   const prefix = context.query('prefix') ?? ''
   const delimiter = context.query('delimiter') ?? ''
@@ -68,7 +73,10 @@ export const listObjectsV1: Operation = {
   async run(context) {
     const marker = context.query('marker') ?? ''
     await list(context, marker, ({ listing }, write) => {
-      return element('Marker', write(marker)) + (listing.next === undefined ? '' : element('NextMarker', write(listing.next)))
+      return (
+        element('Marker', write(marker)) +
+        (listing.next === undefined ? '' : element('NextMarker', write(listing.next)))
+      )
     })
   },
 }

@@ -36,7 +36,9 @@ export const listPartsOperation: Operation = {
           LastModified: new Date(part.modifiedMs).toISOString(),
           ETag: `"${part.etag}"`,
           Size: part.sizeBytes,
-          ...(part.checksum === undefined ? {} : { [`Checksum${part.checksum.algorithm.toUpperCase()}`]: part.checksum.value }),
+          ...(part.checksum === undefined
+            ? {}
+            : { [`Checksum${part.checksum.algorithm.toUpperCase()}`]: part.checksum.value }),
         })),
       }),
     )

@@ -3,7 +3,13 @@ import { storageFaults } from '../errors.ts'
 import type { ContentHeader, ObjectDescription, ObjectInfo } from '../model.ts'
 import type { OperationContext } from './operation.ts'
 
-const contentHeaders: readonly ContentHeader[] = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires']
+const contentHeaders: readonly ContentHeader[] = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'expires',
+]
 const maxUserMetadataBytes = 2048
 
 /** What the client says about an object it sends. Throws for what would be promised and not kept. */
@@ -18,7 +24,10 @@ export function descriptionOf(context: OperationContext): ObjectDescription {
   const encoding = kept['content-encoding']
   if (encoding !== undefined) {
     // The framing of the upload is not a property of the object.
-    const rest = encoding.split(',').map((token) => token.trim()).filter((token) => token !== '' && token !== 'aws-chunked')
+    const rest = encoding
+      .split(',')
+      .map((token) => token.trim())
+      .filter((token) => token !== '' && token !== 'aws-chunked')
     if (rest.length === 0) delete kept['content-encoding']
     else kept['content-encoding'] = rest.join(',')
   }
@@ -30,7 +39,8 @@ export function descriptionOf(context: OperationContext): ObjectDescription {
     sizeBytes += short.length + value.length
     userMetadata[short] = value
   }
-  if (sizeBytes > maxUserMetadataBytes) throw storageFaults.metadataTooLarge(`The user metadata has ${sizeBytes} bytes.`)
+  if (sizeBytes > maxUserMetadataBytes)
+    throw storageFaults.metadataTooLarge(`The user metadata has ${sizeBytes} bytes.`)
   const contentType = headers.get('content-type')
   return { headers: kept, userMetadata, ...(contentType === undefined || contentType === '' ? {} : { contentType }) }
 }
@@ -54,11 +64,16 @@ function refuseUnsupported({ target }: OperationContext): void {
     throw storageFaults.accessControlListNotSupported(`The canned ACL '${acl.slice(0, 40)}' is not supported.`)
   }
   const storageClass = target.headers.get('x-amz-storage-class')
-  if (storageClass !== undefined && storageClass !== 'STANDARD') throw storageFaults.invalidStorageClass(`There is no storage class '${storageClass.slice(0, 40)}' here.`)
+  if (storageClass !== undefined && storageClass !== 'STANDARD')
+    throw storageFaults.invalidStorageClass(`There is no storage class '${storageClass.slice(0, 40)}' here.`)
 }
 
 /** What the store says about an object. Checksums are given when asked for, of whole objects only. */
-export function headersOf(context: OperationContext, info: ObjectInfo, isWhole: boolean): Record<string, string | number> {
+export function headersOf(
+  context: OperationContext,
+  info: ObjectInfo,
+  isWhole: boolean,
+): Record<string, string | number> {
   const headers: Record<string, string | number> = {
     etag: `"${info.etag}"`,
     'last-modified': new Date(info.modifiedMs).toUTCString(),
@@ -67,7 +82,8 @@ export function headersOf(context: OperationContext, info: ObjectInfo, isWhole: 
     ...info.headers,
   }
   for (const [name, value] of Object.entries(info.userMetadata)) headers[`x-amz-meta-${name}`] = value
-  if (isWhole && context.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') Object.assign(headers, checksumHeaders(info))
+  if (isWhole && context.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED')
+    Object.assign(headers, checksumHeaders(info))
   for (const [name, value] of context.target.query) {
     const overridden = overrides[name]
     // oxlint-disable-next-line no-control-regex
@@ -86,9 +102,13 @@ const overrides: Record<string, string> = {
 }
 
 export function checksumHeaders({ checksum, sha256 }: Pick<ObjectInfo, 'checksum' | 'sha256'>): Record<string, string> {
-  if (checksum !== undefined) return { [`x-amz-checksum-${checksum.algorithm}`]: checksum.value, 'x-amz-checksum-type': checksum.type }
+  if (checksum !== undefined)
+    return { [`x-amz-checksum-${checksum.algorithm}`]: checksum.value, 'x-amz-checksum-type': checksum.type }
   if (sha256 === undefined) return {}
-  return { 'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64'), 'x-amz-checksum-type': 'FULL_OBJECT' }
+  return {
+    'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64'),
+    'x-amz-checksum-type': 'FULL_OBJECT',
+  }
 }
 
 /** Node sends header values one byte per character: UTF-8 is given as its bytes. */

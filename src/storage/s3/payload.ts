@@ -12,13 +12,21 @@ export interface Payload {
   body: AsyncIterable<Uint8Array>
   /** undefined when the client does not say. */
   sizeBytes: number | undefined
+  /** Checksums that `verify` needs beside MD5. */
   checksums: ChecksumName[]
+  /** The one that the client names, to be kept. */
+  algorithm: ChecksumName | undefined
   /** Throws 'storage.bad_digest' and its like; returns the checksum to keep with the object. */
   verify(digests: Digests): StoredChecksum | undefined
 }
 
 /** Reads the headers; the body is not touched until it is iterated. */
-export function readPayload(request: IncomingMessage, target: RequestTarget, who: Authenticated<unknown>, beforeBody: () => void): Payload {
+export function readPayload(
+  request: IncomingMessage,
+  target: RequestTarget,
+  who: Authenticated<unknown>,
+  beforeBody: () => void,
+): Payload {
   const { headers } = target
   const isChunked = who.payload.kind === 'chunked'
   const trailers = new Map<string, string>()
@@ -31,20 +39,31 @@ export function readPayload(request: IncomingMessage, target: RequestTarget, who
 
   return {
     sizeBytes,
-    checksums: algorithm === undefined ? [] : [algorithm],
+    checksums: [
+      ...(algorithm === undefined ? [] : [algorithm]),
+      ...(who.payload.kind === 'signed' ? (['sha256'] as const) : []),
+    ],
+    algorithm,
     body:
       who.payload.kind === 'chunked'
-        ? decodeChunked({ source: raw, hasTrailer: who.payload.hasTrailer, trailers, ...(who.payload.isSigned ? { signature: who.signature } : {}) })
+        ? decodeChunked({
+            source: raw,
+            hasTrailer: who.payload.hasTrailer,
+            trailers,
+            ...(who.payload.isSigned ? { signature: who.signature } : {}),
+          })
         : raw,
     verify(digests) {
-      if (who.payload.kind === 'signed' && digests.sha256.toString('hex') !== who.payload.sha256) {
+      if (who.payload.kind === 'signed' && digests.sha256?.toString('hex') !== who.payload.sha256) {
         throw storageFaults.xAmzContentSha256Mismatch('The SHA-256 of the body is not the one that was signed.')
       }
-      if (md5 !== undefined && !md5.equals(digests.md5)) throw storageFaults.badDigest('The MD5 of the body is not the one of Content-MD5.')
+      if (md5 !== undefined && !md5.equals(digests.md5))
+        throw storageFaults.badDigest('The MD5 of the body is not the one of Content-MD5.')
       if (algorithm === undefined) return undefined
       const digest = digests[algorithm]!
       const given = named?.digest ?? (promised === undefined ? undefined : trailerDigest(trailers, promised))
-      if (given !== undefined && !given.equals(digest)) throw storageFaults.badDigest(`The ${algorithm} of the body is not the one that was sent.`)
+      if (given !== undefined && !given.equals(digest))
+        throw storageFaults.badDigest(`The ${algorithm} of the body is not the one that was sent.`)
       return keptChecksum(algorithm, digest)
     },
   }
@@ -60,14 +79,16 @@ async function* rawBody(request: IncomingMessage, beforeBody: () => void): Async
 export async function readWhole(payload: Payload, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
-  if ((payload.sizeBytes ?? 0) > maxBytes) throw storageFaults.malformedXml(`The request body has more than ${maxBytes} bytes.`)
+  if ((payload.sizeBytes ?? 0) > maxBytes)
+    throw storageFaults.malformedXml(`The request body has more than ${maxBytes} bytes.`)
   for await (const chunk of payload.body) {
     sizeBytes += chunk.length
     if (sizeBytes > maxBytes) throw storageFaults.malformedXml(`The request body has more than ${maxBytes} bytes.`)
     chunks.push(chunk)
   }
   const whole = Buffer.concat(chunks)
-  if (payload.sizeBytes !== undefined && payload.sizeBytes !== sizeBytes) throw storageFaults.incompleteBody(`${sizeBytes} of ${payload.sizeBytes} bytes came.`)
+  if (payload.sizeBytes !== undefined && payload.sizeBytes !== sizeBytes)
+    throw storageFaults.incompleteBody(`${sizeBytes} of ${payload.sizeBytes} bytes came.`)
   const names = new Set<ChecksumName>(['sha256', ...payload.checksums])
   const digestOf = (name: ChecksumName | 'md5') => {
     const checksum = createChecksum(name)
@@ -82,7 +103,8 @@ export async function readWhole(payload: Payload, maxBytes: number): Promise<Buf
 function sizeOf(headers: ReadonlyMap<string, string>, isChunked: boolean): number | undefined {
   const text = headers.get(isChunked ? 'x-amz-decoded-content-length' : 'content-length')
   if (text === undefined) {
-    if (isChunked || !headers.has('transfer-encoding')) throw storageFaults.missingContentLength('The length of the body is not given.')
+    if (isChunked || !headers.has('transfer-encoding'))
+      throw storageFaults.missingContentLength('The length of the body is not given.')
     return undefined
   }
   const sizeBytes = Number(text)
@@ -112,7 +134,8 @@ function trailerName(headers: ReadonlyMap<string, string>): ChecksumName | undef
   const text = headers.get('x-amz-trailer')
   if (text === undefined) return undefined
   const algorithm = checksumNames.find((name) => text.trim().toLowerCase() === `x-amz-checksum-${name}`)
-  if (algorithm === undefined) throw storageFaults.invalidRequest('The header x-amz-trailer names no checksum that is known here.')
+  if (algorithm === undefined)
+    throw storageFaults.invalidRequest('The header x-amz-trailer names no checksum that is known here.')
   return algorithm
 }
 
@@ -124,7 +147,8 @@ function sdkAlgorithm(headers: ReadonlyMap<string, string>): ChecksumName | unde
 
 function trailerDigest(trailers: ReadonlyMap<string, string>, algorithm: ChecksumName): Buffer {
   const digest = fromBase64(trailers.get(`x-amz-checksum-${algorithm}`) ?? '', checksumSizeBytes[algorithm])
-  if (digest === undefined) throw storageFaults.invalidRequest('The checksum that was promised behind the body did not come.')
+  if (digest === undefined)
+    throw storageFaults.invalidRequest('The checksum that was promised behind the body did not come.')
   return digest
 }
 

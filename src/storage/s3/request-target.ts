@@ -20,20 +20,34 @@ export interface RequestTarget {
 /** Throws 'storage.invalid_uri', '.invalid_bucket_name', '.invalid_argument', '.key_too_long_error'. */
 export function readTarget(request: IncomingMessage, hosts: readonly string[]): RequestTarget {
   const url = request.url ?? ''
-  if (!url.startsWith('/') || /[^\x21-\x7e]|[\\#]/.test(url)) throw storageFaults.invalidUri('The address has characters that must be encoded.')
+  if (!url.startsWith('/') || /[^\x21-\x7e]|[\\#]/.test(url))
+    throw storageFaults.invalidUri('The address has characters that must be encoded.')
   const headers = headersOf(request)
   const mark = url.indexOf('?')
   const path = decode(mark === -1 ? url : url.slice(0, mark))
   const query = mark === -1 ? [] : queryOf(url.slice(mark + 1))
   const { bucket, key } = split(path, headers.get('host') ?? '', hosts)
-  if (bucket !== undefined && !isBucketName(bucket)) throw storageFaults.invalidBucketName(`'${bucket.slice(0, 80)}' is not a bucket name.`)
-  return { method: request.method ?? 'GET', path, bucket, key: key === undefined ? undefined : checkKey(key), query, headers }
+  if (bucket !== undefined && !isBucketName(bucket))
+    throw storageFaults.invalidBucketName(`'${bucket.slice(0, 80)}' is not a bucket name.`)
+  return {
+    method: request.method ?? 'GET',
+    path,
+    bucket,
+    key: key === undefined ? undefined : checkKey(key),
+    query,
+    headers,
+  }
 }
 
-function split(path: string, host: string, hosts: readonly string[]): { bucket: string | undefined; key: string | undefined } {
+function split(
+  path: string,
+  host: string,
+  hosts: readonly string[],
+): { bucket: string | undefined; key: string | undefined } {
   const name = host.replace(/:\d+$/, '').toLowerCase()
   const suffix = hosts.find((one) => name.endsWith(`.${one}`))
-  if (suffix !== undefined) return { bucket: name.slice(0, -suffix.length - 1), key: path === '/' ? undefined : path.slice(1) }
+  if (suffix !== undefined)
+    return { bucket: name.slice(0, -suffix.length - 1), key: path === '/' ? undefined : path.slice(1) }
   if (path === '/') return { bucket: undefined, key: undefined }
   const slash = path.indexOf('/', 1)
   if (slash === -1) return { bucket: path.slice(1), key: undefined }

@@ -18,7 +18,9 @@ test('the published example comes out', () => {
     payloadHash: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
   })
   const key = signingKey('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', scope)
-  expect(requestSignature(key, '20130524T000000Z', scope, canonical)).toBe('f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41')
+  expect(requestSignature(key, '20130524T000000Z', scope, canonical)).toBe(
+    'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+  )
 })
 
 const base = { method: 'GET', path: '/b/k', headers: [['host', 'h']] as [string, string][], payloadHash: 'x' }
@@ -32,8 +34,12 @@ test('the order of the query does not matter, everything else does', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
       fc.pre(a !== b && a.isWellFormed() && b.isWellFormed())
-      expect(canonicalRequest({ ...base, path: `/b/${a}`, query: [] })).not.toBe(canonicalRequest({ ...base, path: `/b/${b}`, query: [] }))
-      expect(canonicalRequest({ ...base, query: [['n', a]] })).not.toBe(canonicalRequest({ ...base, query: [['n', b]] }))
+      expect(canonicalRequest({ ...base, path: `/b/${a}`, query: [] })).not.toBe(
+        canonicalRequest({ ...base, path: `/b/${b}`, query: [] }),
+      )
+      expect(canonicalRequest({ ...base, query: [['n', a]] })).not.toBe(
+        canonicalRequest({ ...base, query: [['n', b]] }),
+      )
     }),
   )
 })
@@ -57,5 +63,6 @@ test('header values are trimmed and blanks inside them folded', () => {
 test('a signature is 64 hexadecimal digits and nothing else', () => {
   const right = 'a'.repeat(64)
   expect(isSameSignature(right, right)).toBe(true)
-  for (const wrong of ['', 'a', 'A'.repeat(64), `${right}a`, `${'a'.repeat(63)}b`, `${'a'.repeat(63)}\n`]) expect(isSameSignature(right, wrong)).toBe(false)
+  for (const wrong of ['', 'a', 'A'.repeat(64), `${right}a`, `${'a'.repeat(63)}b`, `${'a'.repeat(63)}\n`])
+    expect(isSameSignature(right, wrong)).toBe(false)
 })

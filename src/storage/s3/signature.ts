@@ -20,7 +20,10 @@ export interface CanonicalParts {
 
 /** Unreserved characters stay, everything else becomes %XX of its UTF-8 bytes. */
 export function encodeForSignature(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
 
 export function canonicalRequest({ method, path, query, headers, payloadHash }: CanonicalParts): string {
@@ -59,12 +62,29 @@ export function requestSignature(key: Buffer, timestamp: string, scope: Scope, c
   return hmac(key, `${algorithm}\n${timestamp}\n${scopeText(scope)}\n${hash}`).toString('hex')
 }
 
-export function chunkSignature(key: Buffer, timestamp: string, scope: Scope, previous: string, chunkHash: string): string {
-  return hmac(key, `${algorithm}-PAYLOAD\n${timestamp}\n${scopeText(scope)}\n${previous}\n${emptyHash}\n${chunkHash}`).toString('hex')
+export function chunkSignature(
+  key: Buffer,
+  timestamp: string,
+  scope: Scope,
+  previous: string,
+  chunkHash: string,
+): string {
+  return hmac(
+    key,
+    `${algorithm}-PAYLOAD\n${timestamp}\n${scopeText(scope)}\n${previous}\n${emptyHash}\n${chunkHash}`,
+  ).toString('hex')
 }
 
-export function trailerSignature(key: Buffer, timestamp: string, scope: Scope, previous: string, trailerHash: string): string {
-  return hmac(key, `${algorithm}-TRAILER\n${timestamp}\n${scopeText(scope)}\n${previous}\n${trailerHash}`).toString('hex')
+export function trailerSignature(
+  key: Buffer,
+  timestamp: string,
+  scope: Scope,
+  previous: string,
+  trailerHash: string,
+): string {
+  return hmac(key, `${algorithm}-TRAILER\n${timestamp}\n${scopeText(scope)}\n${previous}\n${trailerHash}`).toString(
+    'hex',
+  )
 }
 
 function hmac(key: Buffer, text: string): Buffer {

@@ -6,7 +6,9 @@ import type { OperationContext } from './operation.ts'
  * The upload a request is about. Its beginner may go on with it as long as he may create; an upload of somebody else
  * needs the right to modify.
  */
-export async function ownUpload(context: OperationContext): Promise<{ bucket: Bucket; upload: Upload; address: UploadAddress }> {
+export async function ownUpload(
+  context: OperationContext,
+): Promise<{ bucket: Bucket; upload: Upload; address: UploadAddress }> {
   const bucket = context.storage.headBucket(context.bucketName)
   const { key } = context
   context.allow('data.create', { bucket, key })

@@ -26,9 +26,18 @@ export const uploadPartCopy: Operation = {
         sizeBytes: range.end - range.start + 1,
         ...(algorithm === undefined
           ? {}
-          : { checksums: [algorithm], verify: (digests) => ({ algorithm, value: digests[algorithm]!.toString('base64'), type: 'FULL_OBJECT' }) }),
+          : {
+              checksums: [algorithm],
+              verify: (digests) => ({ algorithm, value: digests[algorithm]!.toString('base64'), type: 'FULL_OBJECT' }),
+            }),
       })
-      sendXml(context, xmlDocument('CopyPartResult', { ETag: `"${part.etag}"`, LastModified: new Date(part.modifiedMs).toISOString() }))
+      sendXml(
+        context,
+        xmlDocument('CopyPartResult', {
+          ETag: `"${part.etag}"`,
+          LastModified: new Date(part.modifiedMs).toISOString(),
+        }),
+      )
     } finally {
       source.close()
     }

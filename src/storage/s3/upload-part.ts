@@ -14,7 +14,7 @@ export const uploadPart: Operation = {
     const { address, upload } = await ownUpload(context)
     const payload = context.payload()
     const algorithm = upload.checksum?.algorithm
-    if (algorithm !== undefined && payload.checksums.length > 0 && payload.checksums[0] !== algorithm) {
+    if (algorithm !== undefined && payload.algorithm !== undefined && payload.algorithm !== algorithm) {
       throw storageFaults.invalidRequest(`This upload was begun with ${algorithm}.`)
     }
     const { sizeBytes } = payload
@@ -22,7 +22,7 @@ export const uploadPart: Operation = {
       ...address,
       number,
       body: payload.body,
-      checksums: algorithm === undefined ? payload.checksums : [algorithm],
+      checksums: algorithm === undefined ? payload.checksums : [...payload.checksums, algorithm],
       verify(digests) {
         const checked = payload.verify(digests)
         if (checked !== undefined || algorithm === undefined) return checked
@@ -36,6 +36,7 @@ export const uploadPart: Operation = {
 
 export function partNumberOf(context: OperationContext): number {
   const text = context.query('partNumber') ?? ''
-  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > maxParts) throw storageFaults.invalidArgument('A part number is between 1 and 10000.')
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > maxParts)
+    throw storageFaults.invalidArgument('A part number is between 1 and 10000.')
   return Number(text)
 }

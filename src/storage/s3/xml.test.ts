@@ -5,7 +5,7 @@ import { childText, parseXml, xmlDocument } from './xml.ts'
 test('what is written is read back', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string(), (key, other) => {
-      fc.pre(!/[\u0000\ufffe\uffff]/.test(key + other) && key.isWellFormed())
+      fc.pre(!/[\ufffe\uffff]/.test(key + other) && !(key + other).includes('\0') && key.isWellFormed())
       const root = parseXml(xmlDocument('Delete', { Object: [{ Key: key }, { Key: other }] }))
       expect(root.children.map((child) => childText(child, 'Key'))).toEqual([key, other])
     }),
@@ -13,7 +13,9 @@ test('what is written is read back', () => {
 })
 
 test('CDATA, comments, namespaces and attributes do not matter', () => {
-  const root = parseXml('<?xml version="1.0"?>\n<!-- x --><s3:Delete xmlns:s3="urn:x"><s3:Object a="b"><s3:Key><![CDATA[<&>]]>&#65;</s3:Key></s3:Object></s3:Delete>\n')
+  const root = parseXml(
+    '<?xml version="1.0"?>\n<!-- x --><s3:Delete xmlns:s3="urn:x"><s3:Object a="b"><s3:Key><![CDATA[<&>]]>&#65;</s3:Key></s3:Object></s3:Delete>\n',
+  )
   expect(childText(root.children[0]!, 'Key')).toBe('<&>A')
 })
 

@@ -15,7 +15,8 @@ const maxElements = 60_000
 
 /** Throws 'storage.malformed_xml'. Namespaces and attributes are ignored. */
 export function parseXml(source: string): XmlElement {
-  const token = /<!--[\s\S]*?-->|<\?xml[^?]*\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|([^<]+)/gy
+  const token =
+    /<!--[\s\S]*?-->|<\?xml[^?]*\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|([^<]+)/gy
   const root: XmlElement = { name: '', text: '', children: [] }
   const open = [root]
   let elements = 0
@@ -40,7 +41,8 @@ export function parseXml(source: string): XmlElement {
       if (selfClosing !== '/') open.push(element)
     }
   }
-  if (end !== source.length || open.length !== 1 || root.children.length !== 1 || root.text.trim() !== '') throw malformed('the document is not well-formed')
+  if (end !== source.length || open.length !== 1 || root.children.length !== 1 || root.text.trim() !== '')
+    throw malformed('the document is not well-formed')
   return root.children[0]!
 }
 
@@ -93,7 +95,9 @@ function render(tree: Tree): string {
 /** Control characters become references, as on AWS; a client that cannot read them asks for encoding-type=url. */
 export function escapeXml(text: string): string {
   // oxlint-disable-next-line no-control-regex
-  return /[&<>"\u0000-\u0008\u000b-\u001f]/.test(text) ? text.replace(/[&<>"\u0000-\u0008\u000b-\u001f]/g, escapeCharacter) : text
+  return /[&<>"\u0000-\u0008\u000b-\u001f]/.test(text)
+    ? text.replace(/[&<>"\u0000-\u0008\u000b-\u001f]/g, escapeCharacter)
+    : text
 }
 
 function escapeCharacter(character: string): string {
