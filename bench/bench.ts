@@ -23,7 +23,9 @@ const machine = {
 console.log(JSON.stringify(machine))
 let failed = 0
 for (const bench of benches) {
-  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${bench}.ts`)], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${bench}.ts`)], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   if (status === 0) continue
   console.error(`bench ${bench} ended with ${status}`)
   failed++

@@ -34,21 +34,35 @@ starts.sort((one, other) => one - other)
 report('platform up: first process started to page and S3 served, warm, median of 3', starts[1]!, 's', 3)
 rmSync(home, { recursive: true, force: true })
 
-const demo = JSON.parse(execFileSync(process.execPath, node('demo', '--once', '--json'), { stdio: ['ignore', 'pipe', 'ignore'] }).toString()) as {
+const demo = JSON.parse(
+  execFileSync(process.execPath, node('demo', '--once', '--json'), { stdio: ['ignore', 'pipe', 'ignore'] }).toString(),
+) as {
   rawBytes: number
   runs: number
   truthEfficiency: number
   truthPurity: number
   seconds: { ingestPerRun: number[]; closeToTracksPerRun: number[]; notebookReady: number }
 }
-report('run file closed on the DAQ to safe in the store, 10-image run, slowest of 3', Math.max(...demo.seconds.ingestPerRun), 's', 10)
-report('run file closed on the DAQ to tracks, 10-image run, slowest of 2', Math.max(...demo.seconds.closeToTracksPerRun.slice(1)), 's', 10)
+report(
+  'run file closed on the DAQ to safe in the store, 10-image run, slowest of 3',
+  Math.max(...demo.seconds.ingestPerRun),
+  's',
+  10,
+)
+report(
+  'run file closed on the DAQ to tracks, 10-image run, slowest of 2',
+  Math.max(...demo.seconds.closeToTracksPerRun.slice(1)),
+  's',
+  10,
+)
 report('session start to a usable JupyterLab, cold server, warm environment', demo.seconds.notebookReady, 's', 3)
 report('truth efficiency of the demo', demo.truthEfficiency, 'fraction', 0.8)
 report('truth purity of the demo', demo.truthPurity, 'fraction', 0.8)
 
 async function up() {
-  const child = spawn(process.execPath, node('up', '--home', home, '--port', '28410', '--json'), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, node('up', '--home', home, '--port', '28410', '--json'), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   for await (const line of createInterface({ input: child.stdout })) {
     const ready = JSON.parse(line) as { event: string; platformUpSeconds: number }
     if (ready.event === 'ready') return { child, ready }
@@ -59,6 +73,8 @@ async function up() {
 function idleMegabytes(): number {
   const records = readdirSync(join(home, 'run')).filter((name) => name.endsWith('.process.json'))
   const pids = records.map((name) => (JSON.parse(readFileSync(join(home, 'run', name), 'utf8')) as { pid: number }).pid)
-  const kilobytes = pids.map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0))
+  const kilobytes = pids.map((pid) =>
+    Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0),
+  )
   return kilobytes.reduce((sum, each) => sum + each, 0) / 1000
 }

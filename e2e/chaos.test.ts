@@ -8,7 +8,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { cygnet, eventually, logTails, startPlatform } from './platform.ts'
-import { keepAgent, setUpExperiment, sha256OfFile, sha256OfObject, showReconstruction, showRun, type Scenario } from './scenario.ts'
+import {
+  keepAgent,
+  setUpExperiment,
+  sha256OfFile,
+  sha256OfObject,
+  showReconstruction,
+  showRun,
+  type Scenario,
+} from './scenario.ts'
 
 const victims = ['agent', 'gateway', 'control', 'shim'] as const
 type Victim = (typeof victims)[number]
@@ -16,38 +24,57 @@ type Victim = (typeof victims)[number]
 const seed = Number(process.env.CYGNET_CHAOS_SEED ?? Date.now() % 1_000_000)
 const kills = Number(process.env.CYGNET_CHAOS_KILLS ?? 20)
 const leastPerVictim = Math.floor(kills / 5)
-const runs = Math.max(8, Math.ceil(kills / 2))
+/** 33 MB each, twice on the disk; a long campaign gets longer pauses instead of more of them. */
+const runs = Math.min(100, Math.max(8, Math.ceil(kills / 2)))
+const pauseSeconds = Math.max(0.5, kills / runs - 1.5)
 
-test(`${kills} kill -9 during a stream of runs, seed ${seed}`, { timeout: 60_000 * Math.max(8, kills / 4) }, async () => {
-  const platform = await startPlatform()
-  const random = generator(seed)
-  const scenario = await setUpExperiment(platform)
-  const agent = keepAgent(scenario)
-  try {
-    const detector = cygnet([
-      ...['daq', 'simulate', '--dir', scenario.daq, '--runs', String(runs), '--images', '3', '--pedestal-images', '5', '--seed', String(seed)],
-      ...['--pace', '0.2', '--pause', '0.5', '--json'],
-    ])
-    detector.stdout!.resume()
-    detector.stderr!.resume()
-    const written = new Promise<void>((done) => detector.once('exit', () => done()))
+test(
+  `${kills} kill -9 during a stream of runs, seed ${seed}`,
+  { timeout: 60_000 * Math.max(8, kills / 4) },
+  async () => {
+    const platform = await startPlatform()
+    const random = generator(seed)
+    const scenario = await setUpExperiment(platform)
+    const agent = keepAgent(scenario)
+    try {
+      const detector = cygnet([
+        ...[
+          'daq',
+          'simulate',
+          '--dir',
+          scenario.daq,
+          '--runs',
+          String(runs),
+          '--images',
+          '3',
+          '--pedestal-images',
+          '5',
+          '--seed',
+          String(seed),
+        ],
+        ...['--pace', '0.2', '--pause', String(pauseSeconds), '--json'],
+      ])
+      detector.stdout!.resume()
+      detector.stderr!.resume()
+      const written = new Promise<void>((done) => detector.once('exit', () => done()))
 
-    const killed = await killAround(scenario, agent, random)
-    await written
-    expect(Math.min(...victims.map((victim) => killed[victim]))).toBeGreaterThanOrEqual(leastPerVictim)
-    console.info(`chaos seed ${seed}: killed ${JSON.stringify(killed)}, ${runs + 1} runs`)
+      const killed = await killAround(scenario, agent, random)
+      await written
+      expect(Math.min(...victims.map((victim) => killed[victim]))).toBeGreaterThanOrEqual(leastPerVictim)
+      console.info(`chaos seed ${seed}: killed ${JSON.stringify(killed)}, ${runs + 1} runs`)
 
-    for (let number = 1; number <= runs + 1; number++) await checkRun(scenario, number)
-    const health = await fetch(`${platform.platformUrl}/api/health`)
-    expect(health.status).toBe(200)
-  } catch (error) {
-    console.error(logTails(platform).slice(-20_000))
-    throw error
-  } finally {
-    await agent.stop()
-    await platform.stop()
-  }
-})
+      for (let number = 1; number <= runs + 1; number++) await checkRun(scenario, number)
+      const health = await fetch(`${platform.platformUrl}/api/health`)
+      expect(health.status).toBe(200)
+    } catch (error) {
+      console.error(logTails(platform).slice(-20_000))
+      throw error
+    } finally {
+      await agent.stop()
+      await platform.stop()
+    }
+  },
+)
 
 async function killAround(scenario: Scenario, agent: { pid(): number | undefined }, random: () => number) {
   const killed: Record<Victim, number> = { agent: 0, gateway: 0, control: 0, shim: 0 }
@@ -64,7 +91,12 @@ async function killAround(scenario: Scenario, agent: { pid(): number | undefined
   return killed
 }
 
-function pidOf({ platform }: Scenario, agent: { pid(): number | undefined }, victim: Victim, random: () => number): number | undefined {
+function pidOf(
+  { platform }: Scenario,
+  agent: { pid(): number | undefined },
+  victim: Victim,
+  random: () => number,
+): number | undefined {
   if (victim === 'agent') return agent.pid()
   return platform.pidOf(victim === 'control' ? 'control' : `gateway-${random() < 0.5 ? 1 : 2}`)
 }
@@ -96,21 +128,32 @@ async function reconstructAgain({ call }: Scenario): Promise<void> {
 /** Everything the platform promised about one run, looked at from outside. */
 async function checkRun(scenario: Scenario, number: number): Promise<void> {
   const run = `sim:${number}`
-  const detail = await eventually(`${run} closed and its files safe`, async () => {
-    const answer = await showRun(scenario, run)
-    const settled = answer.run.state === 'closed' && answer.files.length === 2 && answer.files.every((file) => file.state === 'safe')
-    return settled ? answer : undefined
-  }, 180_000)
+  const detail = await eventually(
+    `${run} closed and its files safe`,
+    async () => {
+      const answer = await showRun(scenario, run)
+      const settled =
+        answer.run.state === 'closed' &&
+        answer.files.length === 2 &&
+        answer.files.every((file) => file.state === 'safe')
+      return settled ? answer : undefined
+    },
+    180_000,
+  )
   expect(detail.run.images).toBe(detail.run.kind === 'pedestal' ? 5 : 3)
   for (const file of detail.files) {
     const original = await sha256OfFile(join(scenario.daq, file.key.slice(file.key.lastIndexOf('/') + 1)))
     expect(await sha256OfObject(scenario, file.bucket, file.key)).toBe(original)
     expect(file.sha256).toBe(original)
   }
-  const { tasks, summaries } = await eventually(`${run} reconstructed`, async () => {
-    const answer = await showReconstruction(scenario, run)
-    return answer.tasks.length > 0 && answer.tasks.every((task) => task.state === 'done') ? answer : undefined
-  }, 180_000)
+  const { tasks, summaries } = await eventually(
+    `${run} reconstructed`,
+    async () => {
+      const answer = await showReconstruction(scenario, run)
+      return answer.tasks.length > 0 && answer.tasks.every((task) => task.state === 'done') ? answer : undefined
+    },
+    180_000,
+  )
   const main = summaries.filter((summary) => summary.campaign === 'main')
   expect(main.length).toBe(detail.run.kind === 'pedestal' ? 0 : 1)
   expect(new Set(tasks.map((task) => task.id)).size).toBe(tasks.length)

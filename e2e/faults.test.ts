@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { eventually, runCygnet, startPlatform, type RunningPlatform } from './platform.ts'
-import { experiment, keepAgent, setUpExperiment, sha256OfFile, sha256OfObject, showRun, type Scenario } from './scenario.ts'
+import {
+  experiment,
+  keepAgent,
+  setUpExperiment,
+  sha256OfFile,
+  sha256OfObject,
+  showRun,
+  type Scenario,
+} from './scenario.ts'
 
 const platforms: RunningPlatform[] = []
 const mounts: string[] = []
@@ -41,7 +49,10 @@ test('empty, corrupt and cut run files are named; the good run after them is saf
     })
     expect(good.run.images).toBe(2)
     const { faults } = await eventually('faults of the bad files', async () => {
-      const answer = await scenario.call<{ faults: { detail: string; hint: string; place: string }[] }>('GET', `/api/experiments/${experiment}`)
+      const answer = await scenario.call<{ faults: { detail: string; hint: string; place: string }[] }>(
+        'GET',
+        `/api/experiments/${experiment}`,
+      )
       const places = answer.faults.map(({ place, detail }) => `${place} ${detail}`).join('\n')
       return places.includes('run00001.mid') && places.includes('run00002.mid') ? answer : undefined
     })
@@ -65,7 +76,17 @@ test('a wrong key is said in words and costs nothing', async () => {
   await simulate(scenario, '--runs', '1', '--pedestal-images', '0')
   const wrong = join(scenario.platform.home, 'wrong.key')
   writeFileSync(wrong, JSON.stringify({ ...scenario.key, secretAccessKey: 'x'.repeat(40) }), { mode: 0o600 })
-  const place = ['-e', experiment, '--setup', 'lime', '--series', 'sim', '--server', scenario.platform.platformUrl, '--once']
+  const place = [
+    '-e',
+    experiment,
+    '--setup',
+    'lime',
+    '--series',
+    'sim',
+    '--server',
+    scenario.platform.platformUrl,
+    '--once',
+  ]
   const refused = await runCygnet(['daq', 'watch', scenario.daq, ...place, '--key-file', wrong])
   expect(refused.code).not.toBe(0)
   expect(refused.stderr).toMatch(/key/i)
@@ -76,36 +97,45 @@ test('a wrong key is said in words and costs nothing', async () => {
 
 const mayMount = process.getuid?.() === 0 && canMount()
 
-test.skipIf(!mayMount)(`a full store is said, and the run arrives when there is room${mayMount ? '' : ' (skipped: needs root and mount)'}`, async () => {
-  const home = mkdtempSync(join(tmpdir(), 'cygnet-full-'))
-  const data = join(home, 'data')
-  mkdirSync(data, { recursive: true })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=270m', 'tmpfs', data])
-  mounts.push(data)
-  const scenario = await start(home)
-  await simulate(scenario, '--runs', '1', '--pedestal-images', '0')
-  const agent = keepAgent(scenario)
-  try {
-    await eventually('the trouble to be told', async () => {
-      const line = agent.lines.find((each) => each.event === 'trouble')
-      return line && /full|space|room/i.test(`${String(line.detail)} ${String(line.hint)}`) ? line : undefined
-    })
-    const { faults } = await eventually('the fault on the page', async () => {
-      const answer = await scenario.call<{ faults: { detail: string }[] }>('GET', `/api/experiments/${experiment}`)
-      return answer.faults.length > 0 ? answer : undefined
-    })
-    expect(faults.map(({ detail }) => detail).join(' ')).toMatch(/full|space|room/i)
-    execFileSync('mount', ['-o', 'remount,size=2g', data])
-    const arrived = await eventually('the run to be safe', async () => {
-      const answer = await showRun(scenario, 'sim:1')
-      return answer.files.length > 0 && answer.files.every((file) => file.state === 'safe') ? answer : undefined
-    }, 180_000)
-    const raw = arrived.files.find((file) => file.role === 'raw')!
-    expect(await sha256OfObject(scenario, raw.bucket, raw.key)).toBe(await sha256OfFile(join(scenario.daq, 'run00001.mid')))
-  } finally {
-    await agent.stop()
-  }
-})
+test.skipIf(!mayMount)(
+  `a full store is said, and the run arrives when there is room${mayMount ? '' : ' (skipped: needs root and mount)'}`,
+  async () => {
+    const home = mkdtempSync(join(tmpdir(), 'cygnet-full-'))
+    const data = join(home, 'data')
+    mkdirSync(data, { recursive: true })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=270m', 'tmpfs', data])
+    mounts.push(data)
+    const scenario = await start(home)
+    await simulate(scenario, '--runs', '1', '--pedestal-images', '0')
+    const agent = keepAgent(scenario)
+    try {
+      await eventually('the trouble to be told', async () => {
+        const line = agent.lines.find((each) => each.event === 'trouble')
+        return line && /full|space|room/i.test(`${String(line.detail)} ${String(line.hint)}`) ? line : undefined
+      })
+      const { faults } = await eventually('the fault on the page', async () => {
+        const answer = await scenario.call<{ faults: { detail: string }[] }>('GET', `/api/experiments/${experiment}`)
+        return answer.faults.length > 0 ? answer : undefined
+      })
+      expect(faults.map(({ detail }) => detail).join(' ')).toMatch(/full|space|room/i)
+      execFileSync('mount', ['-o', 'remount,size=2g', data])
+      const arrived = await eventually(
+        'the run to be safe',
+        async () => {
+          const answer = await showRun(scenario, 'sim:1')
+          return answer.files.length > 0 && answer.files.every((file) => file.state === 'safe') ? answer : undefined
+        },
+        180_000,
+      )
+      const raw = arrived.files.find((file) => file.role === 'raw')!
+      expect(await sha256OfObject(scenario, raw.bucket, raw.key)).toBe(
+        await sha256OfFile(join(scenario.daq, 'run00001.mid')),
+      )
+    } finally {
+      await agent.stop()
+    }
+  },
+)
 
 function canMount(): boolean {
   const probe = mkdtempSync(join(tmpdir(), 'cygnet-mount-'))

@@ -31,11 +31,19 @@ afterAll(() => platform?.stop())
 test('the admin link works once, and only by its code', async () => {
   const code = new URL(platform.adminLink).hash.replace('#code=', '')
   await expect(callApi(platform, undefined, 'POST', '/api/identity/token', { code })).rejects.toThrow(/answered 4\d\d/)
-  await expect(callApi(platform, undefined, 'POST', '/api/identity/token', { code: 'x'.repeat(40) })).rejects.toThrow(/answered 4\d\d/)
+  await expect(callApi(platform, undefined, 'POST', '/api/identity/token', { code: 'x'.repeat(40) })).rejects.toThrow(
+    /answered 4\d\d/,
+  )
 })
 
 test('a stranger sees nothing', async () => {
-  for (const path of ['/api/experiments', '/api/experiments/demo/runs', '/api/status', '/api/identity/people', '/metrics']) {
+  for (const path of [
+    '/api/experiments',
+    '/api/experiments/demo/runs',
+    '/api/status',
+    '/api/identity/people',
+    '/metrics',
+  ]) {
     const answer = await fetch(platform.platformUrl + path)
     expect([401, 403, 404], path).toContain(answer.status)
   }
@@ -47,10 +55,14 @@ test('runs from the DAQ folder become tracks', async () => {
   await json('daq', 'simulate', '--dir', scenario.daq, '--runs', '1', '--images', '3', '--pedestal-images', '5')
   const place = ['-e', experiment, '--setup', 'lime', '--series', 'sim', '--server', platform.platformUrl]
   await json('daq', 'watch', scenario.daq, ...place, '--key-file', scenario.keyFile, '--once')
-  await eventually('tracks', async () => {
-    const { summaries } = await showReconstruction(scenario, 'sim:2')
-    return summaries.length > 0 ? summaries : undefined
-  }, 120_000)
+  await eventually(
+    'tracks',
+    async () => {
+      const { summaries } = await showReconstruction(scenario, 'sim:2')
+      return summaries.length > 0 ? summaries : undefined
+    },
+    120_000,
+  )
   const { run, files } = await showRun(scenario, 'sim:2')
   expect(run).toMatchObject({ state: 'closed', kind: 'data', images: 3 })
   expect(files.map(({ state }) => state)).toEqual(['safe', 'safe'])
@@ -84,7 +96,14 @@ test('data ls, get, put and rm keep bytes and rights', async () => {
 test('credentials create gives a key that works, and a DAQ key that only creates', async () => {
   const key = await json<{ accessKeyId: string; secretAccessKey: string }>('credentials', 'create', '--label', 'laptop')
   expect(key.secretAccessKey).toMatch(/^\S{40}$/)
-  const daq = await json<{ accessKeyId: string }>('credentials', 'create', '--client', 'daq', '--experiment', experiment)
+  const daq = await json<{ accessKeyId: string }>(
+    'credentials',
+    'create',
+    '--client',
+    'daq',
+    '--experiment',
+    experiment,
+  )
   expect(daq.accessKeyId).toMatch(/^CYG/)
 })
 
@@ -95,11 +114,30 @@ test('reco run makes a second campaign; jobs list, show and logs follow it', asy
   const [first, second] = ['main', 'second'].map((name) => summaries.find(({ campaign }) => campaign === name)!)
   expect(second!.clusters).toBe(first!.clusters)
   expect(await clustersOf('second')).toEqual(await clustersOf('main'))
-  const jobs = await json<{ id: string; state: string }[]>('jobs', 'list', '-e', experiment)
+  const { items: jobs } = await json<{ items: { id: string; state: string }[] }>('jobs', 'list', '-e', experiment)
   expect(jobs.length).toBeGreaterThanOrEqual(3)
   const { id } = jobs.find(({ state }) => state === 'done')!
   expect((await json<{ id: string }>('jobs', 'show', id)).id).toBe(id)
   expect((await runCygnet(['jobs', 'logs', id], environment)).code).toBe(0)
+})
+
+test('the commands that pages print work as they are printed', async () => {
+  await json('experiments', 'create', 'second', '--title', 'Demonstration', '--setup', 'lime', '--series', 'sim')
+  const { items } = await json<{ items: { name: string }[] }>('experiments', 'list')
+  expect(items.map(({ name }) => name).sort()).toEqual([experiment, 'second'].sort())
+  const shown = await runCygnet(['experiments', 'show', 'second'], environment)
+  expect(shown.stdout).toMatch(/lime +lime +sim/)
+  const daq = mkdtempSync(join(tmpdir(), 'cygnet-daq-'))
+  const keyFile = join(person, 'daq.key')
+  const key = await json<object>('credentials', 'create', '--client', 'daq-lime', '--experiment', 'second')
+  writeFileSync(keyFile, JSON.stringify(key), { mode: 0o600 })
+  const place = ['--experiment', 'second', '--setup', 'lime', '--series', 'sim', '--server', platform.platformUrl]
+  await json('daq', 'watch', daq, ...place, '--key-file', keyFile, '--once')
+  const hello = ['jobs', 'submit', '--experiment', experiment, '--', 'python3', '-c', 'print("hello")']
+  const submitted = await runCygnet(hello, environment)
+  expect(submitted.code, submitted.stderr).toBe(0)
+  const log = await runCygnet(['jobs', 'logs', submitted.stdout.trim(), '--follow'], environment)
+  expect(log.stdout, log.stderr).toContain('hello')
 })
 
 test('jobs cancel proves a job dead', async () => {
@@ -134,8 +172,14 @@ test('wrong words end with code 2, no sign-in with code 4', async () => {
 })
 
 test('no secret stands in a log', () => {
-  const logs = ['control.log', 'gateway-1.log', 'gateway-2.log'].map((name) => readFileSync(join(platform.home, 'logs', name), 'utf8'))
-  const secrets = [scenario.key.secretAccessKey, scenario.token, new URL(platform.adminLink).hash.slice('#code='.length)]
+  const logs = ['control.log', 'gateway-1.log', 'gateway-2.log'].map((name) =>
+    readFileSync(join(platform.home, 'logs', name), 'utf8'),
+  )
+  const secrets = [
+    scenario.key.secretAccessKey,
+    scenario.token,
+    new URL(platform.adminLink).hash.slice('#code='.length),
+  ]
   for (const log of logs) for (const secret of secrets) expect(log.includes(secret)).toBe(false)
 })
 

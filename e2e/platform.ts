@@ -27,7 +27,9 @@ export interface RunningPlatform {
   pidOf(name: string): number
 }
 
-export async function startPlatform(options: { home?: string; environment?: NodeJS.ProcessEnv } = {}): Promise<RunningPlatform> {
+export async function startPlatform(
+  options: { home?: string; environment?: NodeJS.ProcessEnv } = {},
+): Promise<RunningPlatform> {
   const ownHome = options.home === undefined
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'cygnet-e2e-'))
   const port = await freePortPair()
@@ -113,7 +115,11 @@ export async function adminToken(platform: RunningPlatform): Promise<string> {
 }
 
 /** Polls until `probe` answers something; for things that happen by themselves. */
-export async function eventually<Value>(what: string, probe: () => Promise<Value | undefined>, patienceMs = 60_000): Promise<Value> {
+export async function eventually<Value>(
+  what: string,
+  probe: () => Promise<Value | undefined>,
+  patienceMs = 60_000,
+): Promise<Value> {
   const deadlineMs = performance.now() + patienceMs
   let lastError: unknown
   while (performance.now() < deadlineMs) {

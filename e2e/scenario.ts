@@ -20,13 +20,17 @@ export interface Scenario {
 
 export async function setUpExperiment(platform: RunningPlatform): Promise<Scenario> {
   const token = await adminToken(platform)
-  const call = <Answer>(method: string, path: string, body?: unknown) => callApi<Answer>(platform, token, method, path, body)
+  const call = <Answer>(method: string, path: string, body?: unknown) =>
+    callApi<Answer>(platform, token, method, path, body)
   await call('POST', '/api/experiments', { name: experiment, title: 'End to end', setup: 'lime', series: 'sim' })
   await eventually('buckets', async () => {
     const { items } = await call<{ items: unknown[] }>('GET', `/api/experiments/${experiment}/buckets`)
     return items.length === 3 ? items : undefined
   })
-  const { accessKey } = await call<{ accessKey: Scenario['key'] }>('POST', '/api/identity/clients', { experiment, name: 'daq' })
+  const { accessKey } = await call<{ accessKey: Scenario['key'] }>('POST', '/api/identity/clients', {
+    experiment,
+    name: 'daq',
+  })
   const daq = join(platform.home, 'daq')
   mkdirSync(daq, { recursive: true })
   const keyFile = join(platform.home, 'daq.key')
@@ -51,7 +55,9 @@ export function keepAgent({ platform, daq, keyFile }: Scenario): AgentProcess {
   const start = () => {
     child = cygnet([...argv, '--server', platform.platformUrl, '--key-file', keyFile, '--idle', '3', '--json'])
     child.stderr!.resume()
-    createInterface({ input: child.stdout! }).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>))
+    createInterface({ input: child.stdout! }).on('line', (line) =>
+      lines.push(JSON.parse(line) as Record<string, unknown>),
+    )
     child.once('exit', () => void (stopping || setTimeout(start, 300)))
   }
   start()
@@ -60,7 +66,10 @@ export function keepAgent({ platform, daq, keyFile }: Scenario): AgentProcess {
     lines,
     async stop() {
       stopping = true
-      const ended = child.exitCode === null && child.signalCode === null ? new Promise((done) => child.once('exit', done)) : undefined
+      const ended =
+        child.exitCode === null && child.signalCode === null
+          ? new Promise((done) => child.once('exit', done))
+          : undefined
       child.kill('SIGKILL')
       await ended
     },
@@ -69,16 +78,32 @@ export function keepAgent({ platform, daq, keyFile }: Scenario): AgentProcess {
 
 export interface RunAnswer {
   run: { reference: string; state: string; kind: string; images: number | null; faults: number }
-  files: { bucket: string; key: string; role: string; state: string; sha256: string | null; sizeBytes: number; reason: string }[]
+  files: {
+    bucket: string
+    key: string
+    role: string
+    state: string
+    sha256: string | null
+    sizeBytes: number
+    reason: string
+  }[]
   faults: { code: string; detail: string; hint: string; resolvedMs: number | null }[]
 }
 
 export interface ReconstructionAnswer {
   tasks: { id: string; state: string; kind: string; reason: string | null; jobId: string | null }[]
-  summaries: { campaign: string; bucket: string; prefix: string; images: number; clusters: number; details: { contentSha256: string } }[]
+  summaries: {
+    campaign: string
+    bucket: string
+    prefix: string
+    images: number
+    clusters: number
+    details: { contentSha256: string }
+  }[]
 }
 
-export const showRun = ({ call }: Scenario, run: string) => call<RunAnswer>('GET', `/api/experiments/${experiment}/runs/${run}`)
+export const showRun = ({ call }: Scenario, run: string) =>
+  call<RunAnswer>('GET', `/api/experiments/${experiment}/runs/${run}`)
 export const showReconstruction = ({ call }: Scenario, run: string) =>
   call<ReconstructionAnswer>('GET', `/api/experiments/${experiment}/runs/${run}/reconstruction`)
 

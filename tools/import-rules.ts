@@ -31,7 +31,8 @@ export const importRules: IForbiddenRuleType[] = [
   },
   {
     name: 'shell-enters-by-the-door',
-    comment: 'The shell also joins commands.ts, pages/index.ts and gateway.ts (the small door for gateways) of the rooms.',
+    comment:
+      'The shell also joins commands.ts, pages/index.ts and gateway.ts (the small door for gateways) of the rooms.',
     severity: 'error',
     from: { path: '^src/shell/' },
     to: {

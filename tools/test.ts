@@ -1,6 +1,7 @@
 /**
  * ./cygnet test: sets up what the tests need, runs all of them, and ends with exactly 'N passed, N failed, N skipped'.
  * ./cygnet test --long ROOM: the long version of one room's tests (more rounds, more kills).
+ * ./cygnet test --long chaos: 1000 random kills over the whole chain (CYGNET_CHAOS_KILLS, CYGNET_CHAOS_SEED change that).
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -12,12 +13,12 @@ import { root } from './sources.ts'
 import type { Tally } from './tally-reporter.ts'
 import { setUpPackages, setUpPython } from './test-set-up.ts'
 
-/** A step that hangs is a failure, not a night without answer. */
-const stepMs = 40 * 60_000
-
 const { values } = parseArgs({ options: { long: { type: 'string' } } })
-if (values.long !== undefined && !(rooms as readonly string[]).includes(values.long)) {
-  console.error(`error: '${values.long}' is no room.\n  The rooms are ${rooms.join(', ')}.`)
+/** A step that hangs is a failure, not a night without answer. */
+const stepMs = (values.long === undefined ? 40 : 80) * 60_000
+const campaigns: readonly string[] = [...rooms, 'chaos']
+if (values.long !== undefined && !campaigns.includes(values.long)) {
+  console.error(`error: there is no long campaign '${values.long}'.\n  There are ${campaigns.join(', ')}.`)
   process.exit(2)
 }
 
@@ -41,6 +42,9 @@ if (values.long === undefined) {
   await vitest('unit tests', 'unit', [])
   await vitest('black box tests', 'e2e', ['--config', 'e2e/vitest.config.ts'])
   await python()
+} else if (values.long === 'chaos') {
+  environment.CYGNET_CHAOS_KILLS ??= '1000'
+  await vitest('chaos', 'long', ['--config', 'e2e/vitest.config.ts', 'e2e/chaos.test.ts'])
 } else {
   await vitest(`long tests of ${values.long}`, 'long', [`src/${values.long}/`])
 }

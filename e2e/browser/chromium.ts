@@ -5,15 +5,29 @@ import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { checkout, runCygnet, type RunningPlatform } from '../platform.ts'
 
-const places = [process.env['CYGNET_CHROMIUM'] ?? '', '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const places = [
+  process.env['CYGNET_CHROMIUM'] ?? '',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+]
 
 /** undefined when there is no Chromium: the tests are then skipped, loudly. */
 export const chromiumPath: string | undefined = places.find((place) => place !== '' && existsSync(place))
-if (chromiumPath === undefined) console.warn('SKIPPED: browser tests need Chromium (apt-get install chromium, or CYGNET_CHROMIUM=path)')
+if (chromiumPath === undefined)
+  console.warn('SKIPPED: browser tests need Chromium (apt-get install chromium, or CYGNET_CHROMIUM=path)')
 
 const quiet = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
 ]
 
 export function launch(): Promise<Browser> {
@@ -22,7 +36,10 @@ export function launch(): Promise<Browser> {
 
 /** Builds the web app as it stands, so that the platform under test serves these pages. */
 export function buildPages(): void {
-  execFileSync(process.execPath, [join(checkout, 'node_modules', 'vite', 'bin', 'vite.js'), 'build'], { cwd: checkout, stdio: 'ignore' })
+  execFileSync(process.execPath, [join(checkout, 'node_modules', 'vite', 'bin', 'vite.js'), 'build'], {
+    cwd: checkout,
+    stdio: 'ignore',
+  })
 }
 
 /** Everything a page complained about: errors, refused resources, broken security policy. */
@@ -46,8 +63,16 @@ export function listen(page: Page): Complaints {
 }
 
 /** A context that is signed in as the site admin, by a fresh one-time link. */
-export async function signedIn(browser: Browser, platform: RunningPlatform, scheme: 'light' | 'dark' = 'light'): Promise<BrowserContext> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: scheme, acceptDownloads: true })
+export async function signedIn(
+  browser: Browser,
+  platform: RunningPlatform,
+  scheme: 'light' | 'dark' = 'light',
+): Promise<BrowserContext> {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: scheme,
+    acceptDownloads: true,
+  })
   const page = await context.newPage()
   await page.goto(await freshLink(platform))
   await page.waitForURL((address) => !address.pathname.startsWith('/sign-in'))
@@ -67,13 +92,24 @@ const axe = readFileSync(join(checkout, 'node_modules', 'axe-core', 'axe.min.js'
 export async function seriousFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe)
   return page.evaluate(async () => {
-    interface Violation { id: string; impact: string | null; nodes: { target: string[]; failureSummary?: string }[] }
-    const found = (globalThis as unknown as { axe: { run: (root: Document, options: object) => Promise<{ violations: Violation[] }> } }).axe
+    interface Violation {
+      id: string
+      impact: string | null
+      nodes: { target: string[]; failureSummary?: string }[]
+    }
+    const found = (
+      globalThis as unknown as {
+        axe: { run: (root: Document, options: object) => Promise<{ violations: Violation[] }> }
+      }
+    ).axe
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
     const { violations } = await found.run(document, { runOnly: tags })
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(' ')} ${node.failureSummary ?? ''}`).join(' | ')}`)
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map((node) => `${node.target.join(' ')} ${node.failureSummary ?? ''}`).join(' | ')}`,
+      )
   })
 }
 
@@ -86,7 +122,10 @@ export async function picture(page: Page, name: string): Promise<void> {
 }
 
 /** Pictures a second while the event display is dragged and zoomed for a while. */
-export async function dragFrameRate(page: Page, steps = 60): Promise<{ framesPerSecond: number; medianTookMs: number; renderer: string }> {
+export async function dragFrameRate(
+  page: Page,
+  steps = 60,
+): Promise<{ framesPerSecond: number; medianTookMs: number; renderer: string }> {
   const box = await page.locator('.cy-image').boundingBox()
   if (box === null) throw new Error('no image on the page')
   const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 }
@@ -97,7 +136,8 @@ export async function dragFrameRate(page: Page, steps = 60): Promise<{ framesPer
   for (let step = 1; step <= steps; step += 1) await page.mouse.move(middle.x + step * 2, middle.y + step)
   await page.mouse.up()
   return page.evaluate((fromMs) => {
-    const meter = (globalThis as unknown as { __cygnetFrames: { renderer: string; atMs: number[]; tookMs: number[] } }).__cygnetFrames
+    const meter = (globalThis as unknown as { __cygnetFrames: { renderer: string; atMs: number[]; tookMs: number[] } })
+      .__cygnetFrames
     const first = meter.atMs.findIndex((atMs) => atMs >= fromMs)
     const at = meter.atMs.slice(first)
     const took = meter.tookMs.slice(first).sort((a, b) => a - b)

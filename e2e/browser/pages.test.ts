@@ -6,7 +6,17 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cygnet, eventually, runCygnet, startPlatform, type RunningPlatform } from '../platform.ts'
 import { experiment, setUpExperiment, showReconstruction, type Scenario } from '../scenario.ts'
-import { buildPages, chromiumPath, dragFrameRate, freshLink, launch, listen, picture, seriousFaults, signedIn } from './chromium.ts'
+import {
+  buildPages,
+  chromiumPath,
+  dragFrameRate,
+  freshLink,
+  launch,
+  listen,
+  picture,
+  seriousFaults,
+  signedIn,
+} from './chromium.ts'
 
 const images = 4
 
@@ -24,7 +34,20 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     return { page, complaints }
   }
   async function takeRun(first: number, pedestalImages: number): Promise<void> {
-    const simulated = await runCygnet(['daq', 'simulate', '--dir', scenario.daq, '--runs', '1', '--images', String(images), '--first', String(first), '--pedestal-images', String(pedestalImages)])
+    const simulated = await runCygnet([
+      'daq',
+      'simulate',
+      '--dir',
+      scenario.daq,
+      '--runs',
+      '1',
+      '--images',
+      String(images),
+      '--first',
+      String(first),
+      '--pedestal-images',
+      String(pedestalImages),
+    ])
     expect(simulated.code, simulated.stderr).toBe(0)
     const place = ['-e', experiment, '--setup', 'lime', '--series', 'sim', '--server', platform.platformUrl]
     const sent = await runCygnet(['daq', 'watch', scenario.daq, ...place, '--key-file', scenario.keyFile, '--once'])
@@ -36,10 +59,14 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     platform = await startPlatform()
     scenario = await setUpExperiment(platform)
     await takeRun(1, 5)
-    await eventually('tracks of sim:2', async () => {
-      const { summaries } = await showReconstruction(scenario, 'sim:2')
-      return summaries.length > 0 ? summaries : undefined
-    }, 120_000)
+    await eventually(
+      'tracks of sim:2',
+      async () => {
+        const { summaries } = await showReconstruction(scenario, 'sim:2')
+        return summaries.length > 0 ? summaries : undefined
+      },
+      120_000,
+    )
     browser = await launch()
     context = await signedIn(browser, platform)
   })
@@ -104,6 +131,58 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       if (viewer !== context) await viewer.close()
     })
   }
+
+  test('on a phone the home, run and job pages do not scroll sideways', async () => {
+    const { items } = await scenario.call<{ items: { id: string }[] }>('GET', `/api/experiments/${experiment}/jobs`)
+    const places: Record<string, [path: string, text: string]> = {
+      home: [`/e/${experiment}`, 'NOT RECORDING'],
+      run: [`/e/${experiment}/runs/sim/2`, 'images reconstructed'],
+      job: [`/e/${experiment}/jobs/${items[0]!.id}`, 'Peak memory'],
+    }
+    for (const [name, [path, text]] of Object.entries(places)) {
+      const page = await context.newPage()
+      await page.setViewportSize({ width: 390, height: 844 })
+      await page.goto(at(path))
+      await page.locator('#content').getByText(text).first().waitFor()
+      await page.waitForFunction(() => document.querySelector('.cy-waiting') === null)
+      await picture(page, `${name}-phone`)
+      const wider = await page.evaluate(() => {
+        const width = document.documentElement.clientWidth
+        const over = [...document.querySelectorAll('#content *')].filter((one) => {
+          if (one.getBoundingClientRect().right <= width + 1) return false
+          // Absolutely placed ones are only held by a positioned ancestor.
+          const free = getComputedStyle(one).position === 'absolute'
+          for (let up = one.parentElement; up !== null; up = up.parentElement) {
+            const { overflowX, position } = getComputedStyle(up)
+            if (overflowX !== 'visible' && (!free || position !== 'static')) return false
+          }
+          return true
+        })
+        const { scrollWidth } = document.documentElement
+        return scrollWidth <= width ? [] : [`${scrollWidth} px`, ...over.map((one) => one.outerHTML.slice(0, 120))]
+      })
+      expect(wider, name).toEqual([])
+      await page.close()
+    }
+  })
+
+  test('the home page says once that nothing is recorded; the log of a reconstruction tells its progress', async () => {
+    const home = await open(`/e/${experiment}`)
+    await home.page.locator('.cy-recording').waitFor()
+    const said = await home.page.locator('.cy-recording').innerText()
+    expect(said.match(/not recording/gi)).toHaveLength(1)
+    expect(said).toMatch(/since .* · the last run was sim:\d+/)
+    await home.page.close()
+    const { items } = await scenario.call<{ items: { id: string; kind: string }[] }>(
+      'GET',
+      `/api/experiments/${experiment}/jobs?kind=reconstruction`,
+    )
+    const { page } = await open(`/e/${experiment}/jobs/${items[0]!.id}`)
+    await page.locator('.cy-log').getByText(`image ${images} of ${images}`).waitFor()
+    expect(await page.locator('.cy-log').innerText()).toMatch(/clusters, \d+ of them selected/)
+    await page.getByText('kept with the results of the experiment').first().waitFor()
+    await page.close()
+  })
 
   test('runs are filtered by the address and walked by keys', async () => {
     const { page } = await open(`/e/${experiment}/runs?kind=data`)
@@ -180,7 +259,8 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       await page.getByText('on the way').waitFor({ state: 'detached' })
       await page.waitForTimeout(300)
     }
-    const difference = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + Math.abs(value - b[index]!), 0) / a.length
+    const difference = (a: number[], b: number[]): number =>
+      a.reduce((sum, value, index) => sum + Math.abs(value - b[index]!), 0) / a.length
 
     test('shows true counts by WebGL2; the plain canvas shows the same', async () => {
       const { page } = await open(`/e/${experiment}/runs/sim/2/events/1?w=90,130&painter=webgl`)
@@ -188,7 +268,10 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       const webgl = await shown(page)
       expect(webgl.renderer).toBe('webgl2')
       const [, column, row, value] = /column (\d+), row (\d+) = (\d+)/.exec(webgl.readout)!.map(Number)
-      const frame = await page.evaluate(async (path) => [...new Uint16Array(await (await fetch(path)).arrayBuffer())].length, `/api/experiments/${experiment}/runs/sim:2/events/1/frame`)
+      const frame = await page.evaluate(
+        async (path) => [...new Uint16Array(await (await fetch(path)).arrayBuffer())].length,
+        `/api/experiments/${experiment}/runs/sim:2/events/1/frame`,
+      )
       expect(frame).toBe(2304 * 2304)
       const direct = await page.evaluate(
         async ([path, index]) => new Uint16Array(await (await fetch(path as string)).arrayBuffer())[index as number],
@@ -243,7 +326,9 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       await page.mouse.down()
       await page.mouse.move(x + 80, y + 20, { steps: 5 })
       await page.mouse.up()
-      await eventually('the pan in the address', async () => (new URL(page.url()).searchParams.get('x') !== zoomed.get('x') ? true : undefined))
+      await eventually('the pan in the address', async () =>
+        new URL(page.url()).searchParams.get('x') !== zoomed.get('x') ? true : undefined,
+      )
       expect(Number(new URL(page.url()).searchParams.get('x'))).toBeLessThan(Number(zoomed.get('x')))
       await page.keyboard.down('Shift')
       await page.mouse.down()
@@ -251,14 +336,19 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       await page.mouse.up()
       await page.keyboard.up('Shift')
       await page.waitForURL(/w=/)
-      const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save PNG' }).click()])
+      const [saved] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: 'Save PNG' }).click(),
+      ])
       expect(saved.suggestedFilename()).toBe(`${experiment}-sim-2-event1.png`)
       const bytes = readFileSync(await saved.path())
       expect(bytes.subarray(1, 4).toString()).toBe('PNG')
       expect(bytes.length).toBeGreaterThan(20_000)
       const rate = await dragFrameRate(page)
       expect(rate.framesPerSecond).toBeGreaterThan(0)
-      console.log(`event display: ${rate.framesPerSecond.toFixed(1)} pictures a second while dragging by ${rate.renderer}, ${rate.medianTookMs.toFixed(1)} ms of the page each`)
+      console.log(
+        `event display: ${rate.framesPerSecond.toFixed(1)} pictures a second while dragging by ${rate.renderer}, ${rate.medianTookMs.toFixed(1)} ms of the page each`,
+      )
       await page.close()
     })
 
@@ -281,7 +371,10 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     await page.getByRole('link', { name: 'my notes.txt' }).click()
     await page.getByText(`s3://${experiment}-work/my notes.txt`).waitFor()
     await page.getByText(`/data/${experiment}-work/my notes.txt`).waitFor()
-    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()])
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download' }).click(),
+    ])
     expect(readFileSync(await saved.path(), 'utf8')).toBe('from a browser\n')
     await page.getByRole('button', { name: 'Delete' }).click()
     await page.getByRole('button', { name: 'Undo' }).click()
@@ -313,7 +406,15 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
   test('the log of a job is followed', async ({ skip }) => {
     const { page } = await open(`/e/${experiment}/jobs`)
     const submitted = await page.evaluate(async (path) => {
-      const answer = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ argv: ['/bin/sh', '-c', 'for n in 1 2 3; do echo line $n; sleep 1; done'], environment: 'system', title: 'three lines' }) })
+      const answer = await fetch(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          argv: ['/bin/sh', '-c', 'for n in 1 2 3; do echo line $n; sleep 1; done'],
+          environment: 'system',
+          title: 'three lines',
+        }),
+      })
       return { status: answer.status, body: (await answer.json()) as { id: string; detail?: string } }
     }, `/api/experiments/${experiment}/jobs`)
     if (submitted.status >= 400) skip(`no command jobs here: ${submitted.body.detail}`)
@@ -332,7 +433,10 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     await takeRun(3, 0)
     await home.getByRole('link', { name: 'sim:3' }).first().waitFor()
     await list.getByRole('link', { name: 'sim:3' }).waitFor()
-    await list.getByRole('row', { name: /sim:3/ }).getByText('reconstructed', { exact: true }).waitFor({ timeout: 120_000 })
+    await list
+      .getByRole('row', { name: /sim:3/ })
+      .getByText('reconstructed', { exact: true })
+      .waitFor({ timeout: 120_000 })
     await picture(home, 'home-live')
     await home.close()
     await list.close()

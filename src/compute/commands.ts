@@ -4,6 +4,15 @@ import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { printDuration, printTime } from '../foundation/time.ts'
 import { computeContract, jobState, type Job } from './contract.ts'
 
+interface ListOptions {
+  experiment: string
+  state?: string
+  kind?: string
+  run?: string
+  limit: string
+  cursor?: string
+}
+
 /** `cygnet jobs …`. */
 export function registerJobCommands(program: Command, context: CommandContext): void {
   const jobs = program.command('jobs').description('work on the platform: reconstruction, commands, sessions')
@@ -19,17 +28,19 @@ export function registerJobCommands(program: Command, context: CommandContext): 
     .option('--kind <kind>', 'reconstruction, command, session')
     .option('--run <run>', 'jobs about a run, such as sim:2')
     .option('-n, --limit <count>', 'at most so many', '50')
-    .action(async (options: { experiment: string; state?: string; kind?: string; run?: string; limit: string }) => {
-      const { items } = await client().listJobs({
+    .option('--cursor <cursor>', 'continue after the page that gave this cursor')
+    .action(async (options: ListOptions) => {
+      const page = await client().listJobs({
         params: { experiment: options.experiment },
         query: {
           limit: Number(options.limit),
           ...(options.state !== undefined && { state: options.state as Job['state'] }),
           ...(options.kind !== undefined && { kind: options.kind }),
           ...(options.run !== undefined && { subject: options.run }),
+          ...(options.cursor !== undefined && { cursor: options.cursor }),
         },
       })
-      output.table(items, [
+      output.list(page, [
         'id',
         'kind',
         { title: 'about', value: (job) => job.subject ?? job.title },

@@ -21,7 +21,13 @@ export type JobRequest = z.infer<typeof jobRequest>
 /** A name of one file below the job's `out` folder. */
 export const outputName = z.string().min(1).max(1024)
 
-export const jobOutput = z.object({ name: outputName, sizeBytes: z.number().int(), sha256: z.string() })
+export const jobOutput = z.object({
+  name: outputName,
+  sizeBytes: z.number().int(),
+  sha256: z.string(),
+  /** True: its kind has put it where it belongs (objects, notebooks); `readOutput` does not have it any more. */
+  published: z.boolean().default(false),
+})
 export type JobOutput = z.infer<typeof jobOutput>
 
 export const job = z.object({

@@ -3,7 +3,7 @@
  * shims keep. Control may die at any line of this file: `start` finds every attempt again by its folder.
  */
 import { watch, type FSWatcher } from 'node:fs'
-import { rm, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transact, type OpenedDatabase } from '../foundation/database.ts'
 import { Fault } from '../foundation/errors.ts'
@@ -13,6 +13,7 @@ import type { Logger } from '../foundation/log.ts'
 import { isSameProcess } from '../foundation/processes.ts'
 import type { Clock } from '../foundation/time.ts'
 import { judge, lost, type Verdict } from './attempt-end.ts'
+import { emptyFolder, outMayGo, sweepFolders } from './folder-keeping.ts'
 import * as folders from './job-folder.ts'
 import * as store from './job-store.ts'
 import { launchAttempt, type LaunchContext } from './launch.ts'
@@ -37,6 +38,8 @@ export interface ExecutorOptions extends Omit<LaunchContext, 'sandbox'> {
 
 /** Folders are looked at this often even when no bell rings: bells are hints, the tree is the truth. */
 const sweepMs = 2_000
+/** Folders of jobs that ended long ago are looked for this often. */
+const tidyEveryMs = 3_600_000
 const launchesAtOnce = 8
 const startsPerTurn = 64
 const commitTries = 5
@@ -55,6 +58,9 @@ export class Executor {
   #pumpAgain = false
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
+  #tidyTimer: NodeJS.Timeout | undefined
+  #tidying: Promise<void> = Promise.resolve()
+  readonly #ending = new AbortController()
   #closed = false
 
   constructor(options: ExecutorOptions) {
@@ -72,15 +78,20 @@ export class Executor {
     })
     await this.#sweep()
     this.#timer = setInterval(() => void this.#guarded('sweep', () => this.#sweep()), sweepMs)
+    this.#tidy(true)
+    this.#tidyTimer = setInterval(() => this.#tidy(false), tidyEveryMs)
     this.pump()
   }
 
   /** Stops following; running shims go on and are found again by the next `start`. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#ending.abort()
     clearInterval(this.#timer)
+    clearInterval(this.#tidyTimer)
     this.#watcher?.close()
     await this.#pumping
+    await this.#tidying
     while (this.#tasks.size > 0 || this.#launches > 0) {
       await Promise.allSettled(this.#tasks.values())
       await new Promise((resolve) => setTimeout(resolve, 5))
@@ -192,6 +203,18 @@ export class Executor {
     for (const { jobId, attempt } of await dueForRecording(database.kysely, clock.nowMs()))
       await this.#recordHour(jobId, attempt)
     this.pump()
+  }
+
+  #tidy(empty: boolean): void {
+    const { database, jobsFolder, kinds, clock, log } = this.#options
+    const { signal } = this.#ending
+    this.#tidying = this.#tidying.then(() =>
+      this.#guarded('remove the folders of old jobs', async () => {
+        const given = { database: database.kysely, jobsFolder, kinds, nowMs: clock.nowMs(), empty, log, signal }
+        const { removed } = await sweepFolders(given)
+        if (removed > 0) log.info({ removed }, 'folders of old jobs removed')
+      }),
+    )
   }
 
   /** Inspections of one attempt never overlap; a request during one makes it run once more. */
@@ -309,6 +332,7 @@ export class Executor {
     const kind = kinds.get(job.kind)
     const running = { ...store.runningJobOf(job, folder), attempt: number }
     let published: unknown
+    let isLast = true
     try {
       const finished = done === undefined ? undefined : { ...done, outFolder: join(folder, 'out') }
       if (verdict.next === 'succeed' && finished !== undefined && kind?.publish !== undefined) {
@@ -330,6 +354,7 @@ export class Executor {
               : verdict.next === 'end'
                 ? { state: verdict.state, reason: verdict.reason }
                 : undefined
+        isLast = final !== undefined
         const moved =
           final === undefined
             ? verdict.next === 'again' &&
@@ -353,7 +378,10 @@ export class Executor {
                   endedMs: end.endedMs,
                   exitCode: done?.exitCode ?? null,
                   signal: done?.signal ?? null,
-                  outputs: done?.outputs ?? [],
+                  outputs: (done?.outputs ?? []).map((output) => ({
+                    ...output,
+                    published: outMayGo(kind, final.state === 'succeeded', true),
+                  })),
                   ...(done !== undefined &&
                     wall !== null && {
                       measured: {
@@ -383,8 +411,9 @@ export class Executor {
       return
     }
     await failpoint('compute.after-commit')
-    await rm(join(folder, 'private'), { recursive: true, force: true })
-    await rm(join(folder, 'session'), { recursive: true, force: true })
+    await this.#guarded('empty the folder of a job that ended', () =>
+      emptyFolder(folder, { out: outMayGo(kind, verdict.next === 'succeed', isLast) }),
+    )
     this.#options.onChange(job.id)
     this.pump()
   }

@@ -1,7 +1,7 @@
 /** What rooms above say to `compute`, and what it tells them: specifications, launches, done markers, kinds. */
 import type { Transaction } from 'kysely'
 import { z } from 'zod'
-import type { JobClass, JobOutput, JobRequest } from './contract.ts'
+import type { JobClass, JobRequest } from './contract.ts'
 
 /** Accepted work. `payload` is the kind's own JSON and never changes afterwards. */
 export interface JobSpec {
@@ -89,7 +89,6 @@ export type DoneMarker = z.infer<typeof doneMarker>
 export interface JobDone extends DoneMarker {
   /** Host folder that holds the outputs. Only regular files of the manifest may be read from it. */
   outFolder: string
-  outputs: JobOutput[]
 }
 
 /** A kind of job: how it is launched, and what its success means in the database. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Kysely } from 'kysely'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { transact, type AnyTransaction, type OpenedDatabase } from '../foundation/database.ts'
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
@@ -137,7 +137,7 @@ export function openCompute(options: ComputeOptions): Compute {
   const load = async (jobId: string) => {
     const row = await store.findJob(tables, jobId)
     if (row === undefined)
-      throw computeErrors.noSuchJob(`There is no job ${jobId}.`, { hint: 'See `cygnet jobs list`.' })
+      throw computeErrors.noSuchJob(`There is no job ${jobId}.`, { hint: 'See `cygnet jobs list --experiment NAME`.' })
     return row
   }
   const show = async (jobId: string): Promise<Job> => {

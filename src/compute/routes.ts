@@ -99,7 +99,11 @@ export function computeRoutes(
         // The folder was the payload's: a link in place of the file is not followed.
         const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined)
         if (file === undefined)
-          throw computeErrors.noSuchOutput(`The output ${query.name} of job ${job.id} is not there any more.`)
+          throw computeErrors.noSuchOutput(`The output ${query.name} of job ${job.id} is not there any more.`, {
+            hint: output.published
+              ? 'It was published with the results of the experiment; look there.'
+              : 'Outputs are kept for 30 days after the end of a job.',
+          })
         return {
           contentType: 'application/octet-stream',
           headers: { 'content-disposition': 'attachment', 'x-content-sha256': output.sha256 },

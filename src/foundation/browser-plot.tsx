@@ -25,7 +25,11 @@ const ink = { light: { text: '#4a5058', grid: '#e3e5e8' }, dark: { text: '#b4bac
 /** Eight hues that stay apart for colour-blind eyes (after Okabe and Ito), light and dark enough for both schemes. */
 export const seriesColours = ['#2f7fc1', '#d55e00', '#009e73', '#cc79a7', '#a58a00', '#56a3d9', '#7a6ff0', '#8c8c8c']
 
-function useUPlot(options: (width: number) => uPlot.Options, data: uPlot.AlignedData, depends: unknown[]): React.RefObject<HTMLDivElement | null> {
+function useUPlot(
+  options: (width: number) => uPlot.Options,
+  data: uPlot.AlignedData,
+  depends: unknown[],
+): React.RefObject<HTMLDivElement | null> {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
   const newest = useRef(data)
@@ -44,6 +48,7 @@ function useUPlot(options: (width: number) => uPlot.Options, data: uPlot.Aligned
       plot.current = undefined
     }
     // `depends` names what the options are made of; new data alone does not rebuild the plot.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, depends)
   useEffect(() => {
     if (plot.current !== undefined && plot.current.data !== data) plot.current.setData(data)
@@ -88,9 +93,27 @@ export function HistogramPlot(props: Frame & { of: Histogram; xLabel: string; co
       height: props.heightPx ?? 150,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: false, range: () => [low, high] }, y: { range: (_, __, top) => [0, Math.max(top, 1) * 1.08] } },
-      axes: [{ ...axis(colours, props.xLabel, 22), values: (_, ticks) => ticks.map(tickText) }, { ...axis(colours, undefined, widthOf), values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? formatCount(tick) : '')) }],
-      series: [{}, { stroke: colour, fill: `${colour}40`, width: 1.25, points: { show: false }, paths: uPlot.paths.stepped?.({ align: 1 }) ?? (() => null) }],
+      scales: {
+        x: { time: false, range: () => [low, high] },
+        y: { range: (_, __, top) => [0, Math.max(top, 1) * 1.08] },
+      },
+      axes: [
+        { ...axis(colours, props.xLabel, 22), values: (_, ticks) => ticks.map(tickText) },
+        {
+          ...axis(colours, undefined, widthOf),
+          values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? formatCount(tick) : '')),
+        },
+      ],
+      series: [
+        {},
+        {
+          stroke: colour,
+          fill: `${colour}40`,
+          width: 1.25,
+          points: { show: false },
+          paths: uPlot.paths.stepped?.({ align: 1 }) ?? (() => null),
+        },
+      ],
     }),
     [edges, heights],
     [colours, low, high, props.xLabel, props.heightPx, colour],
@@ -102,7 +125,11 @@ export function HistogramPlot(props: Frame & { of: Histogram; xLabel: string; co
       <div ref={host} role="img" aria-label={props.title} />
       <PlotTable
         heads={[`${props.xLabel} ${t('plot.from')}`, t('plot.to'), t('plot.count')]}
-        rows={counts.map((count, index) => [significant(low + index * width, 4), significant(low + (index + 1) * width, 4), formatCount(count)])}
+        rows={counts.map((count, index) => [
+          significant(low + index * width, 4),
+          significant(low + (index + 1) * width, 4),
+          formatCount(count),
+        ])}
       />
     </figure>
   )
@@ -115,7 +142,18 @@ export interface Line {
 }
 
 /** Lines or points over run numbers or times (`xIsTime`: milliseconds UTC). */
-export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; xLabel: string; xIsTime?: boolean; pointsOnly?: boolean; steps?: boolean; yFromZero?: boolean; onPick?: (index: number) => void }): ReactNode {
+export function LinePlot(
+  props: Frame & {
+    x: readonly number[]
+    lines: Line[]
+    xLabel: string
+    xIsTime?: boolean
+    pointsOnly?: boolean
+    steps?: boolean
+    yFromZero?: boolean
+    onPick?: (index: number) => void
+  },
+): ReactNode {
   const colours = useInk()
   const zone = useZone()
   const xIsTime = props.xIsTime === true
@@ -131,11 +169,22 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       ...(zone === 'utc' ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') } : {}),
       scales: {
-        x: { time: xIsTime, ...(xIsTime ? {} : { range: (_, from, to) => (from === to ? [from - 1, to + 1] : [from - 0.5, to + 0.5]) }) },
+        x: {
+          time: xIsTime,
+          ...(xIsTime ? {} : { range: (_, from, to) => (from === to ? [from - 1, to + 1] : [from - 0.5, to + 0.5]) }),
+        },
         y: { range: (_, bottom, top) => roundedRange(bottom, top, props.yFromZero === true) },
       },
       axes: [
-        { ...axis(colours, props.xLabel, 22), ...(xIsTime ? {} : { values: (_: uPlot, ticks: number[]) => ticks.map(tickText), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] }) },
+        {
+          ...axis(colours, props.xLabel, 22),
+          ...(xIsTime
+            ? {}
+            : {
+                values: (_: uPlot, ticks: number[]) => ticks.map(tickText),
+                incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
+              }),
+        },
         { ...axis(colours, undefined, widthOf), values: (_, ticks) => ticks.map(tickText) },
       ],
       series: [
@@ -147,7 +196,9 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
             stroke,
             width: props.pointsOnly === true ? 0 : 1.5,
             points: { show: props.pointsOnly === true || x.length < 60, size: 6, fill: stroke },
-            ...(props.steps === true && uPlot.paths.stepped !== undefined ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
+            ...(props.steps === true && uPlot.paths.stepped !== undefined
+              ? { paths: uPlot.paths.stepped({ align: 1 }) }
+              : {}),
           }
         }),
       ],
@@ -168,12 +219,19 @@ export function LinePlot(props: Frame & { x: readonly number[]; lines: Line[]; x
   return (
     <figure className="cy-plot">
       <figcaption className={props.untitled === true ? 'cy-visually-hidden' : undefined}>{props.title}</figcaption>
-      <div ref={host} role="img" aria-label={props.title} className={props.onPick === undefined ? undefined : 'cy-pickable'} />
+      <div
+        ref={host}
+        role="img"
+        aria-label={props.title}
+        className={props.onPick === undefined ? undefined : 'cy-pickable'}
+      />
       <PlotTable
         heads={[props.xLabel, ...props.lines.map((line) => line.label)]}
         rows={props.x.map((value, index) => [
           xIsTime ? new Date(value).toISOString() : String(value),
-          ...props.lines.map((line) => (line.values[index] === null || line.values[index] === undefined ? '–' : significant(line.values[index], 5))),
+          ...props.lines.map((line) =>
+            line.values[index] === null || line.values[index] === undefined ? '–' : significant(line.values[index], 5),
+          ),
         ])}
       />
     </figure>
@@ -199,10 +257,22 @@ function PlotTable(props: { heads: string[]; rows: string[][] }): ReactNode {
       <div tabIndex={0} role="region" aria-label={t('plot.table')}>
         <table>
           <thead>
-            <tr>{props.heads.map((head) => <th key={head} scope="col">{head}</th>)}</tr>
+            <tr>
+              {props.heads.map((head) => (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ))}
+            </tr>
           </thead>
           <tbody>
-            {props.rows.slice(-500).map((row) => <tr key={row[0]}>{row.map((cell, index) => <td key={index}>{cell}</td>)}</tr>)}
+            {props.rows.slice(-500).map((row) => (
+              <tr key={row[0]}>
+                {row.map((cell, index) => (
+                  <td key={index}>{cell}</td>
+                ))}
+              </tr>
+            ))}
           </tbody>
         </table>
       </div>

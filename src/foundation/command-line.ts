@@ -34,6 +34,11 @@ export interface Output {
   readonly isJson: boolean
   /** Rows for people; with `--json` the rows themselves as one JSON array. */
   table<Row>(rows: readonly Row[], columns: readonly (Column<Row> | (keyof Row & string))[]): void
+  /** A page of a list: `{items, nextCursor}` with `--json`, the same for every list verb; rows and how to go on for people. */
+  list<Row>(
+    page: { items: readonly Row[]; nextCursor?: string | null },
+    columns: readonly (Column<Row> | (keyof Row & string))[],
+  ): void
   /** One JSON value on standard output, whether or not `--json` was given. */
   json(value: unknown): void
   /** Talk for people, on standard error. */
@@ -58,6 +63,11 @@ export function createOutput({ json, stdout, stderr }: { json: boolean } & Outpu
     table(rows, columns) {
       clearProgress()
       stdout.write(json ? `${JSON.stringify(rows)}\n` : tableText(rows, columns))
+    },
+    list({ items, nextCursor = null }, columns) {
+      clearProgress()
+      stdout.write(json ? `${JSON.stringify({ items, nextCursor })}\n` : tableText(items, columns))
+      if (!json && nextCursor !== null) stderr.write(`More: add --cursor ${nextCursor}\n`)
     },
     json(value) {
       clearProgress()

@@ -197,7 +197,10 @@ function watched(driver: Driver, commits: CommitBell, log: Logger | undefined): 
       // Its stack is only put into words if it is asked for.
       const begunHere = new Error('begun here')
       const alarm = setTimeout(() => {
-        log?.error({ stack: begunHere.stack }, 'a transaction is stuck: does it await something else, or the database beside it?')
+        log?.error(
+          { stack: begunHere.stack },
+          'a transaction is stuck: does it await something else, or the database beside it?',
+        )
       }, stuckTransactionMs).unref()
       begun.set(connection, { atMs: performance.now(), alarm })
     },
@@ -218,7 +221,10 @@ function watched(driver: Driver, commits: CommitBell, log: Logger | undefined): 
 }
 
 function isChange(sql: string): boolean {
-  return /^\s*(insert|update|delete|replace|merge)\b/i.test(sql) || /^\s*with\b.*\b(insert into|update|delete from)\b/is.test(sql)
+  return (
+    /^\s*(insert|update|delete|replace|merge)\b/i.test(sql) ||
+    /^\s*with\b.*\b(insert into|update|delete from)\b/is.test(sql)
+  )
 }
 
 /** Rings once per turn of the event loop, however many commits that turn had. */

@@ -111,8 +111,8 @@ forEachDatabase('commands', (open) => {
     expect(second.limits).toEqual(daq.limits)
     const listed = JSON.parse(
       (await run('credentials', 'list', '--client', 'daq', '--experiment', 'demo', '--json')).out,
-    ) as unknown[]
-    expect(listed).toHaveLength(2)
+    ) as { items: unknown[] }
+    expect(listed).toMatchObject({ items: [{}, {}], nextCursor: null })
     await run('credentials', 'revoke', daq.accessKeyId)
     expect(test.identity.snapshotPart().accessKeys[daq.accessKeyId]).toBeUndefined()
     expect((await run('credentials', 'list')).out).toContain('laptop')

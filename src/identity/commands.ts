@@ -90,12 +90,18 @@ function registerCredentials(program: Command, context: CommandContext): void {
   addVerb(credentials, 'list', { summary: 'My access keys, or those of a machine', example: 'cygnet credentials list' })
     .option('--client <name>', 'of this DAQ machine')
     .option('--experiment <name>', 'the experiment of the machine')
-    .action(async (options: CredentialOptions) => {
+    .option('--cursor <cursor>', 'continue after the page that gave this cursor')
+    .action(async (options: CredentialOptions & { cursor?: string }) => {
+      const { cursor } = options
       const client = options.client === undefined ? undefined : (await requireClient(options.client, options)).id
-      const { items } = await api().listAccessKeys({
-        query: { limit: 1000, ...(client === undefined ? {} : { client }) },
+      const page = await api().listAccessKeys({
+        query: {
+          limit: 1000,
+          ...(client === undefined ? {} : { client }),
+          ...(cursor === undefined ? {} : { cursor }),
+        },
       })
-      output.table(items, [
+      output.list(page, [
         'accessKeyId',
         'label',
         { title: 'only for', value: ({ limits }) => limits.prefix ?? limits.experiment ?? 'everything of its owner' },

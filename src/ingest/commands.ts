@@ -1,11 +1,11 @@
 /** `cygnet daq …`: the agent and the simulated detector, each a process of its own. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { foundationFaults } from '../foundation/errors.ts'
 import { createLogger } from '../foundation/log.ts'
 import { runAgent, type AgentEvent } from './agent/agent.ts'
+import { programVersion } from '../foundation/version.ts'
 import { ingestFaults } from './errors.ts'
 import { simulateDaq } from './simulate-daq.ts'
 
@@ -160,9 +160,4 @@ function stopOnSignals(): AbortSignal {
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
   return stopping.signal
-}
-
-function programVersion(): string {
-  const text = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

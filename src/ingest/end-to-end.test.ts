@@ -103,6 +103,23 @@ test('runs appear while they are recorded and are safe, compared and closed in t
   expect(again.events.map((one) => one.event)).toEqual(['watching', 'finished'])
 })
 
+test('the first sidecar of a new series, whose run nobody knows yet, is sent without a word of trouble', async () => {
+  const { platform, directory } = await open()
+  const signal = new AbortController().signal
+  await simulateDaq({ ...small, runs: 1, pedestalImages: 0, directory, signal, onEvent: () => {} })
+  const run = join(directory, 'run00001.mid')
+  await rename(run, `${run}.later`)
+  const agent = watching(platform, directory)
+  await agent.saw('safe', 'run00001.truth.json')
+  await rename(`${run}.later`, run)
+  await agent.saw('safe', 'run00001.mid')
+  const shown = await settledRun(platform, 1)
+  expect(shown.files.map((file) => file.state)).toEqual(['safe', 'safe'])
+  expect(shown.faults).toEqual([])
+  expect((await agent.end()).unsafe).toEqual([])
+  expect(agent.events.filter((one) => one.event === 'trouble' || one.event === 'disconnected')).toEqual([])
+})
+
 test('a plain S3 PUT with the create-only key gives the same run, and can neither overwrite nor read', async () => {
   const { platform, directory } = await open()
   const path = await bigRun(directory, 5)

@@ -4,6 +4,8 @@ import { addVerb, type Column, type CommandContext } from '../foundation/command
 import { foundationFaults } from '../foundation/errors.ts'
 import { logbookContract, type Run, type RunDetail } from './contract.ts'
 
+export { registerExperimentCommands } from './experiment-commands.ts'
+
 export function registerRunsCommands(program: Command, context: CommandContext): void {
   const runs = program.command('runs').description('the runs of an experiment')
 
@@ -20,7 +22,7 @@ export function registerRunsCommands(program: Command, context: CommandContext):
     .option('--text <words>', 'every word must occur in the description')
     .option('--from <time>', 'started at or after, for example 2026-01-31 or 2026-01-31T12:00Z')
     .option('--to <time>', 'started before')
-    .option('--faulty', 'only runs with an open fault')
+    .option('--fault <yes|no>', 'only runs with an open fault, or without one')
     .option('--limit <n>', 'at most so many', '50')
     .option('--cursor <cursor>', 'continue after the page that gave this cursor')
     .action(async (numbers: string | undefined, options: ListOptions) => await listRuns(context, numbers, options))
@@ -56,7 +58,7 @@ interface ListOptions {
   text?: string
   from?: string
   to?: string
-  faulty?: boolean
+  fault?: string
   limit: string
   cursor?: string
 }
@@ -64,28 +66,20 @@ interface ListOptions {
 async function listRuns(context: CommandContext, numbers: string | undefined, options: ListOptions): Promise<void> {
   const { output } = context
   const experiment = await experimentOf(context, options.experiment)
-  const { from, to, faulty, experiment: _experiment, limit, ...plain } = options
+  const { from, to, fault, experiment: _experiment, limit, ...plain } = options
   const query = {
     ...plain,
     limit,
     numbers,
     startedFromMs: timeOf('--from', from),
     startedToMs: timeOf('--to', to),
-    hasFault: faulty === true ? 'yes' : undefined,
+    hasFault: fault,
   }
   // The server checks the words; its answer says which one is wrong.
   const call = { params: { experiment }, query: query as object }
   const page = await context.client(logbookContract).listRuns(call)
-  if (output.isJson) {
-    output.json(page)
-    return
-  }
-  if (page.items.length === 0) {
-    output.line('No run matches.')
-    return
-  }
-  output.table(page.items, columns)
-  if (page.nextCursor !== null) output.line(`More: add --cursor ${page.nextCursor}`)
+  if (page.items.length === 0 && !output.isJson) output.line('No run matches.')
+  else output.list(page, columns)
 }
 
 const columns: Column<Run>[] = [

@@ -128,7 +128,7 @@ export const runDetailSchema = z.object({
   next: runReferenceSchema.nullable(),
 })
 
-/** Is data taking recorded? One row for each setup; `sentence` is what the home page prints. */
+/** Is data taking recorded? One row for each setup; `sentence` says all of it, `advice` only what to do ('' = nothing). */
 export const recordingSchema = z.object({
   setup: nameSchema,
   status: z.enum(['recording', 'not-recording']),
@@ -136,6 +136,7 @@ export const recordingSchema = z.object({
   sinceMs: z.int().nullable(),
   lastSeenMs: z.int().nullable(),
   sentence: z.string(),
+  advice: z.string(),
 })
 
 /** `100-200`, `42901`, or several separated by commas: `100-200,250`. */

@@ -243,6 +243,7 @@ forEachDatabase('logbook', (open) => {
       {
         status: 'not-recording',
         sentence: expect.stringMatching(/^NOT RECORDING: nothing was heard of run sim:1 for 1 min 1 s/),
+        advice: expect.stringContaining('Check the DAQ machine'),
       },
     ])
     const { id } = await logbook.requireRun('demo', 'sim:1')

@@ -8,6 +8,7 @@ import type { LogbookTables } from './tables.ts'
 
 /** A run that is being recorded is heard of every few seconds; after this long nobody can say that it still is. */
 export const silentAfterMs = 60_000
+const silentAdvice = 'Check the DAQ machine and its agent.'
 
 export async function recordingStatus(database: Kysely<any>, experiment: string, clock: Clock): Promise<Recording[]> {
   const names = new Set((await listSetups(database, experiment)).map((setup) => setup.name))
@@ -48,6 +49,7 @@ export function recordingOf(
       sinceMs,
       lastSeenMs: open.last_seen_ms,
       sentence: `Recording run ${run} since ${printTime(sinceMs)}.`,
+      advice: '',
     }
   }
   if (open !== undefined) {
@@ -57,7 +59,8 @@ export function recordingOf(
       run,
       sinceMs: open.last_seen_ms,
       lastSeenMs: open.last_seen_ms,
-      sentence: `NOT RECORDING: nothing was heard of run ${run} for ${printDuration(nowMs - open.last_seen_ms)}. Check the DAQ machine and its agent.`,
+      sentence: `NOT RECORDING: nothing was heard of run ${run} for ${printDuration(nowMs - open.last_seen_ms)}. ${silentAdvice}`,
+      advice: `Run ${run} has not ended, but nothing is heard of it. ${silentAdvice}`,
     }
   }
   if (last === undefined) {
@@ -68,6 +71,7 @@ export function recordingOf(
       sinceMs: null,
       lastSeenMs: null,
       sentence: 'NOT RECORDING: no run has been taken yet.',
+      advice: '',
     }
   }
   const sinceMs = last.ended_ms ?? last.last_seen_ms
@@ -78,5 +82,6 @@ export function recordingOf(
     sinceMs,
     lastSeenMs: last.last_seen_ms,
     sentence: `NOT RECORDING since ${printTime(sinceMs)}; the last run was ${run}.`,
+    advice: '',
   }
 }

@@ -16,13 +16,13 @@ export function registerSessionCommands(program: Command, context: CommandContex
     .option('-e, --experiment <name>', 'of one experiment')
     .option('--all', 'also those that ended in the last 30 days')
     .action(async (options: { experiment?: string; all?: boolean }) => {
-      const { items } = await client().listSessions({
+      const page = await client().listSessions({
         query: {
           all: options.all === true ? 'yes' : 'no',
           ...(options.experiment !== undefined && { experiment: options.experiment }),
         },
       })
-      output.table(items, [
+      output.list(page, [
         'id',
         'experiment',
         'state',

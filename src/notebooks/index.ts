@@ -3,7 +3,14 @@ export { openNotebooks, type Notebooks, type NotebooksOptions } from './room.ts'
 export { notebookRoutes } from './routes.ts'
 export { notebookMigrations } from './migrations/index.ts'
 export { notebookErrors } from './errors.ts'
-export { notebooksConfig, notebooksContract, type Session, type SessionState, type Ticket, type EnvironmentStatus } from './contract.ts'
+export {
+  notebooksConfig,
+  notebooksContract,
+  type Session,
+  type SessionState,
+  type Ticket,
+  type EnvironmentStatus,
+} from './contract.ts'
 export { createNotebookProxy, type NotebookProxy, type NotebookProxyOptions } from './proxy/notebook-proxy.ts'
 export { notebookRoute, type NotebookRoute } from './proxy/route.ts'
 export { openEnvironment, type PythonEnvironment, type ReadyEnvironment } from './environment/environment.ts'

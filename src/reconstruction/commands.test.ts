@@ -68,6 +68,8 @@ test('reco run waits with progress and shows the result; reco show and calibrati
   expect(shown.stdout).toMatch(/sim:2 +test +done/)
   expect(shown.stderr).toMatch(/3 images, \d+ clusters/)
   expect((await cygnet('reco', 'calibrations')).stdout).toMatch(/sim:1 +1 +pedestal/)
+  const listed = await cygnet('reco', 'calibrations', '--json')
+  expect(JSON.parse(listed.stdout)).toMatchObject({ items: [{ fromRun: 1 }], nextCursor: null })
   expect((await cygnet('reco', 'run', 'sim:1-9', '--campaign', 'test')).stdout).toMatch(/already[\s\S]*already/)
   await expect(cygnet('reco', 'run', 'two')).rejects.toMatchObject({ code: 'reconstruction.bad_run_name' })
 })

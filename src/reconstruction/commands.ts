@@ -48,11 +48,13 @@ export function registerReconstructionCommands(program: Command, context: Comman
   })
     .option(...experimentOption)
     .option('--series <name>', 'only this number series')
-    .action(async (options: { experiment?: string; series?: string }) => {
-      const experiment = await experimentOf(context, options.experiment)
-      const query = options.series === undefined ? {} : { series: options.series }
-      const { items } = await context.client(reconstructionContract).listCalibrations({ params: { experiment }, query })
-      context.output.table(items, [
+    .option('--cursor <cursor>', 'continue after the page that gave this cursor')
+    .action(async (options: { experiment?: string; series?: string; cursor?: string }) => {
+      const { experiment: named, series, cursor } = options
+      const experiment = await experimentOf(context, named)
+      const query = { ...(series === undefined ? {} : { series }), ...(cursor === undefined ? {} : { cursor }) }
+      const page = await context.client(reconstructionContract).listCalibrations({ params: { experiment }, query })
+      context.output.list(page, [
         { title: 'from run', value: (one) => `${one.series}:${one.fromRun}` },
         'version',
         'kind',
@@ -135,7 +137,7 @@ async function waitForTask(
   return task
 }
 
-/** Somebody who may start a reconstruction but not read the platform's jobs waits without percentages. */
+/** Somebody who may start a reconstruction but not read the platform's jobs waits without seeing them. */
 async function showJobProgress(context: CommandContext, run: string, jobId: string): Promise<void> {
   try {
     await followJob(context, run, jobId)
@@ -154,10 +156,8 @@ async function followJob(context: CommandContext, run: string, jobId: string): P
     const last = data.text
       .trimEnd()
       .split('\n')
-      .findLast((line) => line.startsWith('{"progress"'))
-    if (last === undefined) continue
-    const { progress, of } = JSON.parse(last) as { progress: number; of: number | null }
-    if (of !== null && of > 0) context.output.progress(`${run}: ${Math.round((100 * progress) / of)} %`)
+      .findLast((line) => line.startsWith('image '))
+    if (last !== undefined) context.output.progress(`${run}: ${last}`)
   }
 }
 

@@ -224,7 +224,14 @@ async function prepare(job: RunningJob, context: JobKindContext): Promise<Launch
   }
   const rawPath = await mount(raw.bucket, raw.key, `/in/${raw.key.split('/').at(-1)!}`)
   const run = `${task.experiment}/${task.series}:${task.number}`
-  const common = { run, rawPath, outFolder: '/out', codeVersion: context.codeVersion }
+  const { images } = await context.logbook.runById(task.run_id)
+  const common = {
+    run,
+    rawPath,
+    ...(images === null ? {} : { images }),
+    outFolder: '/out',
+    codeVersion: context.codeVersion,
+  }
   let spec: PayloadSpec
   if (task.kind === 'pedestal') spec = { task: 'pedestal', ...common }
   else {

@@ -17,6 +17,8 @@ export const payloadSpec = z.discriminatedUnion('task', [
     /** `experiment/series:number`, goes into the files as lineage. */
     run: z.string(),
     rawPath: z.string(),
+    /** How many images the logbook says the run has: for the progress lines only. */
+    images: z.int().min(0).optional(),
     outFolder: z.string(),
     codeVersion: z.string(),
   }),
@@ -25,6 +27,8 @@ export const payloadSpec = z.discriminatedUnion('task', [
     run: z.string(),
     campaign: z.string(),
     rawPath: z.string(),
+    /** How many images the logbook says the run has: for the progress lines only. */
+    images: z.int().min(0).optional(),
     pedestalPath: z.string(),
     truthPath: z.string().nullable(),
     outFolder: z.string(),
@@ -62,5 +66,13 @@ export const refusalSchema = z.object({ code: z.string(), detail: z.string(), hi
 export type Refusal = z.infer<typeof refusalSchema>
 export { runProductsSummary as reconstructionSummarySchema }
 
-/** Reports how far the work is; the payload prints it as a JSON line, which the job page shows as progress. */
-export type ReportProgress = (progress: { progress: number; of: number | null; stage: string }) => void
+/**
+ * Reports how far the work is: images done, of how many (undefined when nobody knows), and how much of the file was read.
+ * The payload prints it as lines of its log.
+ */
+export type ReportProgress = (progress: {
+  images: number
+  of: number | undefined
+  readBytes: number
+  fileBytes: number | null
+}) => void

@@ -200,15 +200,19 @@ describe('pedestal and reconstruction of simulated runs', () => {
     expect(summary.problems[0]).toMatch(/256x256.*576x576/)
   })
 
-  it('runs as a program: progress on stdout, refusal as a file, exit code 0', async () => {
+  it('runs as a program: readable progress in its log, refusal as a file, exit code 0', async () => {
     const outFolder = join(folder.path, 'program')
     await mkdir(outFolder)
-    const spec = { task: 'pedestal', run: 'demo/sim:3', rawPath: rawPath, outFolder, codeVersion: 'test' }
+    const spec = { task: 'pedestal', run: 'demo/sim:3', rawPath: rawPath, images: 20, outFolder, codeVersion: 'test' }
     const specPath = join(folder.path, 'spec.json')
     await writeFile(specPath, JSON.stringify(spec))
     const done = spawnSync(process.execPath, [join(import.meta.dirname, 'payload.ts'), specPath], { encoding: 'utf8' })
     expect(done.status, done.stderr).toBe(0)
-    expect(JSON.parse(done.stdout.trim().split('\n').at(-1)!)).toMatchObject({ stage: 'reading' })
+    const lines = done.stdout.trim().split('\n')
+    expect(lines[0]).toBe('pedestal map of demo/sim:3, 20 images')
+    expect(lines[1]).toMatch(/^image \d+ of 20$/)
+    expect(lines.at(-2)).toBe('image 20 of 20')
+    expect(lines.at(-1)).toMatch(/^demo\/sim:3: 20 images in \d+\.\d\d s$/)
     await writeFile(specPath, JSON.stringify({ ...spec, rawPath: join(folder.path, 'missing.mid') }))
     const refused = spawnSync(process.execPath, [join(import.meta.dirname, 'payload.ts'), specPath], {
       encoding: 'utf8',

@@ -43,7 +43,7 @@ export async function makePedestal(spec: PedestalSpec, report: ReportProgress): 
       images++
     }
     const { consumedBytes, fileSizeBytes } = reader.outcome
-    report({ progress: consumedBytes, of: fileSizeBytes, stage: 'reading' })
+    report({ images, of: spec.images, readBytes: consumedBytes, fileBytes: fileSizeBytes })
   }
   if (reader.outcome.fault !== undefined) problems.push(reader.outcome.fault.reason)
   const cameras = [...accumulators].sort(([a], [b]) => a - b)

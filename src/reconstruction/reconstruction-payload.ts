@@ -69,7 +69,8 @@ export async function reconstructRun(spec: ReconstructionSpec, report: ReportPro
           }
           tally.addTime('image', imageMs)
           if (result.tally !== undefined) addTally(truthTally, result.tally)
-          report({ progress: reader.outcome.consumedBytes, of: reader.outcome.fileSizeBytes, stage: 'images' })
+          const { consumedBytes, fileSizeBytes } = reader.outcome
+          report({ images: done, of: spec.images, readBytes: consumedBytes, fileBytes: fileSizeBytes })
         })
       }
       // An event whose camera bank could not be decoded was a picture too: later pictures keep their numbers.

@@ -7,7 +7,7 @@ import { exitCodeOf, Fault, faultLines } from '../foundation/errors.ts'
 import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
 import { homeAt } from './home.ts'
 import { addressesAt } from './platform.ts'
-import { programVersion } from './version.ts'
+import { programVersion } from '../foundation/version.ts'
 
 const checkout = join(import.meta.dirname, '..', '..')
 const program = new Command('cygnet')
@@ -15,12 +15,20 @@ const program = new Command('cygnet')
   .version(programVersion(), '-V, --version', 'print the version')
   .option('--home <folder>', 'home of the installation on this machine')
   .option('--profile <name>', 'which sign-in to use', 'default')
-  .addHelpText('after', '\nFirst steps:\n  $ cygnet demo     everything, once, on simulated data\n  $ cygnet up       the same platform, empty, for real use\n  $ cygnet login    sign this command line in')
+  .addHelpText(
+    'after',
+    '\nFirst steps:\n  $ cygnet demo     everything, once, on simulated data\n  $ cygnet up       the same platform, empty, for real use\n  $ cygnet login    sign this command line in',
+  )
   .showHelpAfterError('(see --help)')
   .exitOverride()
 
 /** Rooms take their parts of this at registration; what a command line says about them is filled in before its action. */
-const context = { home: '', profile: { name: 'default', platformUrl: '' }, output: whatTheFlagSays(), client } as CommandContext
+const context = {
+  home: '',
+  profile: { name: 'default', platformUrl: '' },
+  output: whatTheFlagSays(),
+  client,
+} as CommandContext
 let current: Output = createOutput({ json: false, stdout: process.stdout, stderr: process.stderr })
 
 program.hook('preAction', async (_program, action) => {
@@ -54,9 +62,13 @@ async function registrations(argv: string[]): Promise<Register[]> {
     [['up', 'admin-link', 'status', 'config'], async () => (await import('./up-command.ts')).registerPlatformCommands],
     [['demo'], async () => (await import('./demo/demo-command.ts')).registerDemoCommand],
     [['doctor'], async () => (await import('./doctor-command.ts')).registerDoctorCommand],
-    [['login', 'logout', 'whoami', 'credentials'], async () => (program, context) => registerIdentityCommands(program, context)],
+    [
+      ['login', 'logout', 'whoami', 'credentials'],
+      async () => (program, context) => registerIdentityCommands(program, context),
+    ],
     [['data'], async () => (await import('../storage/commands.ts')).registerDataCommands],
     [['runs'], async () => (await import('../logbook/commands.ts')).registerRunsCommands],
+    [['experiments'], async () => (await import('../logbook/commands.ts')).registerExperimentCommands],
     [['daq'], async () => (await import('../ingest/commands.ts')).registerDaqCommands],
     [['jobs'], async () => (await import('../compute/commands.ts')).registerJobCommands],
     [['reco'], async () => (await import('../reconstruction/commands.ts')).registerReconstructionCommands],
@@ -75,7 +87,10 @@ function endOf(error: unknown): number {
 }
 
 function client(...[contract]: Parameters<CommandContext['client']>) {
-  return createClient(contract, { baseUrl: context.profile.platformUrl, headers: () => signInFile(context.profile.name).headers() })
+  return createClient(contract, {
+    baseUrl: context.profile.platformUrl,
+    headers: () => signInFile(context.profile.name).headers(),
+  })
 }
 
 /** Without a sign-in: the installation of this machine. */
@@ -96,6 +111,7 @@ function whatTheFlagSays(): Output {
       return current.isJson
     },
     table: (...given) => current.table(...given),
+    list: (...given) => current.list(...given),
     json: (value) => current.json(value),
     line: (text) => current.line(text),
     progress: (text) => current.progress(text),

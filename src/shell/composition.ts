@@ -16,7 +16,13 @@ import { ingestMigrations, openIngest } from '../ingest/index.ts'
 import { logbookMigrations, openLogbook } from '../logbook/index.ts'
 import { notebookMigrations, notebookRoutes, openNotebooks } from '../notebooks/index.ts'
 import { openReconstruction, reconstructionMigrations } from '../reconstruction/index.ts'
-import { bucketNameOf, followStorageChanges, openStorage, registerStorageRoutes, storageMigrations } from '../storage/index.ts'
+import {
+  bucketNameOf,
+  followStorageChanges,
+  openStorage,
+  registerStorageRoutes,
+  storageMigrations,
+} from '../storage/index.ts'
 import { cacheFolder, s3Region, type Addresses, type Home } from './home.ts'
 import { bindInternalRoutes } from './internal-routes.ts'
 import type { Settings } from './settings.ts'
@@ -75,7 +81,12 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   })
   closers.push(() => identity.close())
 
-  const storage = await openStorage({ root: home.data, clock, log, macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key') })
+  const storage = await openStorage({
+    root: home.data,
+    clock,
+    log,
+    macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key'),
+  })
   closers.push(() => storage.close())
   const storageFollower = followStorageChanges({ storage, database, clock, log })
   closers.push(() => storageFollower.close())
@@ -88,7 +99,11 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     admitCreator: (trx, callerId, experiment) => identity.grantRole(trx, callerId, experiment, 'exp-admin'),
   })
   facts.follow('shell.buckets', ['logbook.experiment-created'], async (fact, trx) => {
-    await enqueueJob(trx, { kind: 'shell.create-buckets', payload: { experiment: fact.subject }, idempotencyKey: fact.subject }, clock)
+    await enqueueJob(
+      trx,
+      { kind: 'shell.create-buckets', payload: { experiment: fact.subject }, idempotencyKey: fact.subject },
+      clock,
+    )
   })
   jobs.register('shell.create-buckets', z.object({ experiment: z.string() }), async ({ experiment }) => {
     const present = new Set(storage.listBuckets().map((bucket) => bucket.name))
@@ -195,7 +210,9 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
 function publishRegularly(publish: () => Promise<void>, log: Logger): { now(): void; stop(): Promise<void> } {
   let last = Promise.resolve()
   const now = () => {
-    last = last.then(publish).catch((error: unknown) => log.error({ err: error }, 'the snapshot could not be published'))
+    last = last
+      .then(publish)
+      .catch((error: unknown) => log.error({ err: error }, 'the snapshot could not be published'))
   }
   const timer = setInterval(now, snapshotEveryMs)
   return {

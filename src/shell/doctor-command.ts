@@ -30,13 +30,16 @@ export function registerDoctorCommand(program: Command, context: CommandContext)
     example: 'cygnet doctor',
   }).action(async () => {
     const home = homeAt(context.home)
-    const findings = (await Promise.all([nodeVersion(), python(), diskSpace(home), localDisk(home), platform(home)])).flat()
+    const findings = (
+      await Promise.all([nodeVersion(), python(), diskSpace(home), localDisk(home), platform(home)])
+    ).flat()
     if (context.output.isJson) context.output.json(findings)
     else {
       context.output.table(findings, ['verdict', 'what', 'detail'])
       for (const { hint, what } of findings.filter((each) => each.hint !== '')) context.output.line(`${what}: ${hint}`)
     }
-    if (findings.some((finding) => finding.verdict === 'bad')) throw shellFaults.needsMending('Something must be mended before Cygnet can be relied on.')
+    if (findings.some((finding) => finding.verdict === 'bad'))
+      throw shellFaults.needsMending('Something must be mended before Cygnet can be relied on.')
   })
 }
 
@@ -46,11 +49,22 @@ async function nodeVersion(): Promise<Finding[]> {
 
 async function python(): Promise<Finding[]> {
   try {
-    const { path, version } = await findPython({ minimum: [3, 9], forOthers: process.getuid?.() === 0, searchPath: process.env.PATH ?? '' })
+    const { path, version } = await findPython({
+      minimum: [3, 9],
+      forOthers: process.getuid?.() === 0,
+      searchPath: process.env.PATH ?? '',
+    })
     return [{ what: 'Python', verdict: 'good', detail: `${version} from ${path}`, hint: '' }]
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error)
-    return [{ what: 'Python', verdict: 'bad', detail, hint: 'Install python3 (3.9 or later) under /usr, where every user can read it.' }]
+    return [
+      {
+        what: 'Python',
+        verdict: 'bad',
+        detail,
+        hint: 'Install python3 (3.9 or later) under /usr, where every user can read it.',
+      },
+    ]
   }
 }
 
@@ -60,7 +74,10 @@ async function diskSpace(home: Home): Promise<Finding[]> {
   const freeBytes = bavail * bsize
   const detail = `${(freeBytes / gigabyte).toFixed(1)} GB free at ${folder}`
   const verdict = freeBytes < leastBytes ? 'bad' : freeBytes < comfortableBytes ? 'warning' : 'good'
-  const hint = verdict === 'good' ? '' : 'A day of data taking is 70 GB at the median. Free some, or choose another disk with --home.'
+  const hint =
+    verdict === 'good'
+      ? ''
+      : 'A day of data taking is 70 GB at the median. Free some, or choose another disk with --home.'
   return [{ what: 'disk', verdict, detail, hint }]
 }
 
@@ -82,17 +99,29 @@ async function platform(home: Home): Promise<Finding[]> {
         what: 'sandbox',
         verdict: sandbox.available ? 'good' : 'warning',
         detail: sandbox.detail,
-        hint: sandbox.available ? '' : 'Without a sandbox nobody may start notebooks or jobs. Install bubblewrap and allow user namespaces.',
+        hint: sandbox.available
+          ? ''
+          : 'Without a sandbox nobody may start notebooks or jobs. Install bubblewrap and allow user namespaces.',
       },
       {
         what: 'notebooks',
         verdict: environment.state === 'failed' ? 'bad' : environment.state === 'ready' ? 'good' : 'warning',
         detail: environment.reason ?? `${environment.state} in ${cacheFolder()}`,
-        hint: environment.state === 'failed' ? 'The Python environment is made from the package index: check the network, then start again.' : '',
+        hint:
+          environment.state === 'failed'
+            ? 'The Python environment is made from the package index: check the network, then start again.'
+            : '',
       },
     ]
   } catch {
-    return [{ what: 'platform', verdict: 'warning', detail: `nothing runs in ${home.folder}`, hint: `Start it with cygnet up; it will serve ${publicUrl}.` }]
+    return [
+      {
+        what: 'platform',
+        verdict: 'warning',
+        detail: `nothing runs in ${home.folder}`,
+        hint: `Start it with cygnet up; it will serve ${publicUrl}.`,
+      },
+    ]
   }
 }
 

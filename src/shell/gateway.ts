@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { createLogger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
-import { followSnapshot, type FollowedSnapshot } from '../foundation/snapshot.ts'
+import { followSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
 import { subjectOfAccessKey } from '../identity/gateway.ts'
 import { createS3Handler, createS3Server, openStorage } from '../storage/gateway.ts'
@@ -18,25 +18,40 @@ import { createPlatformServer, pageHeaders } from './gateway/platform-server.ts'
 import { createPermit } from './gateway/permit.ts'
 import { createStaticFiles } from './gateway/static-files.ts'
 import { s3Region } from './home.ts'
-import { snapshotSchema, type PlatformSnapshot } from './snapshot.ts'
+import { snapshotSchema } from './snapshot.ts'
 
 const { home, addresses, number } = await readArguments(process.argv.slice(2))
 const log = createLogger({ process: `gateway-${number}` })
 const clock = systemClock()
-let followed: FollowedSnapshot<PlatformSnapshot> | undefined
-const content = createContentFace({ snapshot: () => followed?.current(), addresses, controlSocket: home.controlSocket, log })
-followed = await followSnapshot(home.snapshot, snapshotSchema, {
-  onChange: () => content.recheck(),
+/** People who lost a right lose their open notebooks at the next snapshot; the face that knows them comes below. */
+let recheck = () => {}
+const followed = await followSnapshot(home.snapshot, snapshotSchema, {
+  onChange: () => recheck(),
   onError: (error) => log.error({ err: error }, 'the snapshot cannot be read; the last good one stays'),
 })
+const content = createContentFace({
+  snapshot: () => followed.current(),
+  addresses,
+  controlSocket: home.controlSocket,
+  log,
+})
+recheck = () => content.recheck()
 
-const storage = await openStorage({ root: home.data, clock, log, macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key') })
+const storage = await openStorage({
+  root: home.data,
+  clock,
+  log,
+  macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key'),
+})
 const control = createControlProxy(home.controlSocket, log)
 const platformOptions = {
   publicUrl: addresses.publicUrl,
   contentUrl: addresses.contentUrl,
   control,
-  pages: createStaticFiles(join(import.meta.dirname, '..', '..', 'build', 'web'), pageHeaders(addresses.contentUrl, addresses.s3Url)),
+  pages: createStaticFiles(
+    join(import.meta.dirname, '..', '..', 'build', 'web'),
+    pageHeaders(addresses.contentUrl, addresses.s3Url),
+  ),
   content,
   log,
 }
@@ -45,7 +60,7 @@ const s3Handler = createS3Handler({
   region: s3Region,
   log,
   accessKey(id: string) {
-    const snapshot = followed?.current()
+    const snapshot = followed.current()
     return snapshot && subjectOfAccessKey(snapshot.identity, id)
   },
   permit: createPermit(followed),

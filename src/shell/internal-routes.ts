@@ -7,7 +7,10 @@ import type { Compute } from '../compute/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Notebooks } from '../notebooks/index.ts'
 
-export function bindInternalRoutes(app: FastifyInstance, parts: { identity: Identity; compute: Compute; notebooks: Notebooks }): void {
+export function bindInternalRoutes(
+  app: FastifyInstance,
+  parts: { identity: Identity; compute: Compute; notebooks: Notebooks },
+): void {
   const { identity, compute, notebooks } = parts
   app.post('/internal/admin-link', () => identity.createAdminLink())
   app.post('/internal/first-admin-link', async () => {

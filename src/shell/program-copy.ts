@@ -47,7 +47,10 @@ async function programVersion(checkout: string): Promise<string> {
   for (const file of copiedFiles) hash.update(await readFile(join(checkout, file)))
   for (const folder of copiedFolders) {
     for (const file of (await filesBelow(join(checkout, folder))).sort()) {
-      hash.update(relative(checkout, file)).update('\0').update(await readFile(file))
+      hash
+        .update(relative(checkout, file))
+        .update('\0')
+        .update(await readFile(file))
     }
   }
   const manifest = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8')) as { version: string }
@@ -59,7 +62,9 @@ function productionModules(checkout: string): string[] {
     packages: Record<string, LockEntry>
   }
   return Object.entries(lock.packages)
-    .filter(([path, entry]) => path !== '' && !entry.dev && !entry.devOptional && !path.includes('node_modules/node-linux-'))
+    .filter(
+      ([path, entry]) => path !== '' && !entry.dev && !entry.devOptional && !path.includes('node_modules/node-linux-'),
+    )
     .filter(([path]) => path.lastIndexOf('node_modules/') === 0)
     .map(([path]) => path)
 }

@@ -7,7 +7,12 @@ import { notebooksConfig } from '../notebooks/contract.ts'
 export const settingsSchema = z.strictObject({
   http: z
     .strictObject({
-      port: z.int().min(1).max(65_535).default(8410).describe('platform port; S3 is on the next one unless s3Port is set'),
+      port: z
+        .int()
+        .min(1)
+        .max(65_535)
+        .default(8410)
+        .describe('platform port; S3 is on the next one unless s3Port is set'),
       s3Port: z.int().min(1).max(65_535).optional().describe('port of the S3 endpoint'),
       gateways: z.int().min(1).max(64).default(Math.min(2, availableParallelism())).describe('gateway processes'),
     })

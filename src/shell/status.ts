@@ -12,7 +12,7 @@ import type { Clock } from '../foundation/time.ts'
 import type { StorageFollower } from '../storage/index.ts'
 import { shellContract } from './contract.ts'
 import type { Home } from './home.ts'
-import { programVersion } from './version.ts'
+import { programVersion } from '../foundation/version.ts'
 
 export interface StatusParts {
   gate: Gate
@@ -23,7 +23,10 @@ export interface StatusParts {
   storageFollower: StorageFollower
 }
 
-export function bindStatusRoutes(app: FastifyInstance, { gate, home, clock, jobs, compute, storageFollower }: StatusParts): void {
+export function bindStatusRoutes(
+  app: FastifyInstance,
+  { gate, home, clock, jobs, compute, storageFollower }: StatusParts,
+): void {
   const startedMs = clock.nowMs()
   const version = programVersion()
   const metrics = metricsOf({ home, jobs, storageFollower })
@@ -49,7 +52,9 @@ export function bindStatusRoutes(app: FastifyInstance, { gate, home, clock, jobs
           storageLagChanges: await storageFollower.lag(),
           backgroundJobs,
           sandbox: { available: sandbox.available, detail: sandbox.reason ?? sandbox.notes.join(' ') },
-          lastErrors: deadLetters.slice(0, 20).map((letter) => ({ atMs: letter.finishedMs, what: `${letter.kind}: ${letter.reason}` })),
+          lastErrors: deadLetters
+            .slice(0, 20)
+            .map((letter) => ({ atMs: letter.finishedMs, what: `${letter.kind}: ${letter.reason}` })),
         }
       },
       metrics: async () => ({ contentType: metrics.contentType, body: Buffer.from(await metrics.text()) }),
@@ -70,9 +75,14 @@ function metricsOf({ home, jobs, storageFollower }: Pick<StatusParts, 'home' | '
     const { bavail, bsize } = await statfs(home.data)
     gauge.set(bavail * bsize)
   })
-  metrics.gauge('cygnet_process_proportional_bytes', 'Proportional set size of each process', ['name'], async (gauge) => {
-    for (const { name, memoryBytes } of await processesOf(home)) gauge.set({ name }, memoryBytes)
-  })
+  metrics.gauge(
+    'cygnet_process_proportional_bytes',
+    'Proportional set size of each process',
+    ['name'],
+    async (gauge) => {
+      for (const { name, memoryBytes } of await processesOf(home)) gauge.set({ name }, memoryBytes)
+    },
+  )
   return metrics
 }
 
@@ -84,7 +94,12 @@ async function processesOf(home: Home) {
     const identity = await readJsonFile<ProcessIdentity>(path)
     if (!identity || !isSameProcess(identity)) continue
     const startedMs = Math.round((await stat(path)).mtimeMs)
-    processes.push({ name: record.replace('.process.json', ''), pid: identity.pid, startedMs, memoryBytes: await memoryOf(identity.pid) })
+    processes.push({
+      name: record.replace('.process.json', ''),
+      pid: identity.pid,
+      startedMs,
+      memoryBytes: await memoryOf(identity.pid),
+    })
   }
   return processes
 }

@@ -27,7 +27,8 @@ export function registerPlatformCommands(program: Command, context: CommandConte
   })
     .option('--port <number>', 'platform port; S3 is on the next one', Number)
     .action(async ({ port }: { port?: number }) => {
-      if (port !== undefined && !Number.isInteger(port)) throw shellFaults.usage('--port takes a number, for example --port 8410')
+      if (port !== undefined && !Number.isInteger(port))
+        throw shellFaults.usage('--port takes a number, for example --port 8410')
       const { output } = context
       const home = homeAt(context.home)
       const platform = await startPlatform({
@@ -87,7 +88,8 @@ export function registerPlatformCommands(program: Command, context: CommandConte
       if (output.isJson) return output.json({ home: home.folder, settings, addresses: await addressesAt(home) })
       process.stdout.write(`# ${home.config}\n${printConfig(settings)}`)
       if (!all) return
-      for (const { path, description } of describeConfig(settingsSchema)) process.stdout.write(`# ${path}: ${description}\n`)
+      for (const { path, description } of describeConfig(settingsSchema))
+        process.stdout.write(`# ${path}: ${description}\n`)
     })
 }
 

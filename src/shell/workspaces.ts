@@ -10,7 +10,8 @@ const platformUid = 2_000_000
 
 export function workspaces({ identity, storage }: { identity: Identity; storage: Storage }) {
   return async (ownerId: string, experiment: string): Promise<Workspace> => {
-    if (ownerId === platformOwner.id) return { personName: platformOwner.name, uid: platformUid, groups: [], buckets: [] }
+    if (ownerId === platformOwner.id)
+      return { personName: platformOwner.name, uid: platformUid, groups: [], buckets: [] }
     const person = activeSubject(identity.snapshotPart(), ownerId)
     const uid = await identity.platformUidOf(ownerId)
     if (person === undefined) return { personName: ownerId, uid, groups: [], buckets: [] }
@@ -20,7 +21,11 @@ export function workspaces({ identity, storage }: { identity: Identity; storage:
       const resource = { experiment, bucket: bucket.name }
       if (!decide(subject, 'data.read', resource).allow) continue
       const writable = bucket.purpose === 'work' && decide(subject, 'data.modify', resource).allow
-      buckets.push({ name: bucket.name, path: storage.bucketPath(bucket.name), mode: writable ? ('rw' as const) : ('ro' as const) })
+      buckets.push({
+        name: bucket.name,
+        path: storage.bucketPath(bucket.name),
+        mode: writable ? ('rw' as const) : ('ro' as const),
+      })
     }
     return { personName: person.name, uid, groups: [], buckets }
   }

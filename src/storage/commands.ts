@@ -28,14 +28,14 @@ export function registerDataCommands(program: Command, context: CommandContext):
     .option('-r, --recursive', 'all files below it')
     .action(async (path: string | undefined, options: Where & { recursive?: boolean }) => {
       if (path === undefined) {
-        const { items } = await api().listBuckets({
+        const page = await api().listBuckets({
           params: { experiment: await experimentOf(options.experiment, context) },
         })
-        output.table(items, ['name', 'purpose', { title: 'path', value: (bucket) => bucket.posixPath }])
+        output.list(page, ['name', 'purpose', { title: 'path', value: (bucket) => bucket.posixPath }])
         return
       }
       const { bucket, key } = await addressOfData(path, options.experiment, context)
-      output.table(await listAll(bucket, key, options.recursive ?? false), [
+      output.list({ items: await listAll(bucket, key, options.recursive ?? false) }, [
         { title: 'name', value: (entry) => (options.recursive ? entry.key : entry.name) },
         {
           title: 'size',

@@ -3,10 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { createHash } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { onTestFinished } from 'vitest'
+import { createClient } from '../foundation/client.ts'
+import { createApp, type Gate } from '../foundation/http.ts'
 import { silentLogger } from '../foundation/log.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
 import { systemClock, type Clock } from '../foundation/time.ts'
+import { storageContract } from './contract.ts'
 import { storageFaults } from './errors.ts'
+import { registerStorageRoutes } from './routes.ts'
 import { createS3Handler, createS3Server } from './s3/handler.ts'
 import type { Place } from './s3/operation.ts'
 import { canonicalRequest, requestSignature, scopeText, signingKey } from './s3/signature.ts'
@@ -176,4 +180,30 @@ export async function rawRequest(
     request.on('error', reject)
     request.end(body)
   })
+}
+
+/** Whoever names himself in a header may do what he names there, in experiment demo. */
+const testGate: Gate = {
+  async authenticate(request) {
+    const actions = String(request.headers['x-may'] ?? '')
+    return { id: 'me', kind: actions === '' ? 'anonymous' : 'person', name: 'me', subject: actions.split(' ') }
+  },
+  require(caller, action, experiment) {
+    if (experiment !== 'demo' || !(caller.subject as string[]).includes(action))
+      throw storageFaults.accessDenied(`may not ${action}`)
+  },
+}
+
+/** The data browser's API, with buckets of two experiments. */
+export async function openTestApi() {
+  const { storage, root } = await openTestStorage()
+  for (const purpose of ['raw', 'work'] as const)
+    await storage.createBucket({ name: `demo-${purpose}`, experiment: 'demo', purpose })
+  await storage.createBucket({ name: 'other-work', experiment: 'other', purpose: 'work' })
+  const app = createApp({ log: silentLogger() })
+  registerStorageRoutes(app, { storage, gate: testGate })
+  const baseUrl = await app.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(async () => await app.close())
+  const as = (may: string) => createClient(storageContract, { baseUrl, headers: { 'x-may': may } })
+  return { storage, root, baseUrl, as, all: as('data.read data.create data.modify') }
 }

@@ -162,16 +162,21 @@ function Outputs(props: { job: Job }): ReactNode {
     <ul className="cy-plain-list">
       {job.outputs.map((output) => (
         <li key={output.name} className="cy-row">
-          <a
-            href={addressOf(computeContract.routes.readOutput, {
-              params: { job: job.id },
-              query: { name: output.name },
-            })}
-            download={output.name.split('/').at(-1)}
-          >
-            {output.name}
-          </a>
+          {output.published ? (
+            <span>{output.name}</span>
+          ) : (
+            <a
+              href={addressOf(computeContract.routes.readOutput, {
+                params: { job: job.id },
+                query: { name: output.name },
+              })}
+              download={output.name.split('/').at(-1)}
+            >
+              {output.name}
+            </a>
+          )}
           <Bytes sizeBytes={output.sizeBytes} />
+          {output.published && <span className="cy-quiet cy-small">{t('job.published')}</span>}
         </li>
       ))}
     </ul>

@@ -11,6 +11,8 @@ import type { LogText } from './log-text.ts'
 import { t } from './messages.ts'
 
 const keepLines = 5000
+/** As `keepFoldersMs` of the room. */
+const logKeptMs = 30 * 24 * 3_600_000
 const finalStates = new Set<Job['state']>(['done', 'failed', 'cancelled'])
 
 export function LiveLog(props: { job: Job }): ReactNode {
@@ -68,6 +70,7 @@ export function LiveLog(props: { job: Job }): ReactNode {
 }
 
 function nothingYet(job: Job): string {
+  if (job.endedMs !== null && Date.now() - job.endedMs > logKeptMs) return t('job.logRemoved')
   if (finalStates.has(job.state)) return t('job.logNone')
   return job.startedMs === null ? t('job.logWaiting') : t('job.logEmpty')
 }

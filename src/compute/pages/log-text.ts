@@ -1,4 +1,5 @@
 /** Text of a live log as it grows: colours of terminals removed, carriage returns obeyed, only the last lines kept. */
+// oxlint-disable-next-line no-control-regex -- control characters are the point
 const escapes = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g
 
 export interface LogText {

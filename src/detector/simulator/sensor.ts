@@ -82,7 +82,8 @@ export function exposeDark(sensor: Sensor, random: Random, pixels: Uint16Array):
   let d = random.next()
   for (let y = 0, i = 0; y < height; y++) {
     const shift = rowNoiseRms * random.gaussian() + 0.5
-    for (let end = i + width; i < end; i += 2) {
+    const end = i + width
+    for (; i < end; i += 2) {
       const t = a ^ (a << 11)
       a = b
       b = c

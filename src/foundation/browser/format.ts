@@ -48,10 +48,13 @@ export function formatAge(ageMs: number): string {
   const seconds = Math.floor(Math.abs(ageMs) / 1000)
   if (seconds < 2) return 'just now'
   const words =
-    seconds < 100 ? `${seconds} s`
-    : seconds < 6000 ? `${Math.round(seconds / 60)} min`
-    : seconds < 172_800 ? `${Math.round(seconds / 3600)} h`
-    : `${Math.round(seconds / 86_400)} d`
+    seconds < 100
+      ? `${seconds} s`
+      : seconds < 6000
+        ? `${Math.round(seconds / 60)} min`
+        : seconds < 172_800
+          ? `${Math.round(seconds / 3600)} h`
+          : `${Math.round(seconds / 86_400)} d`
   return future ? `in ${words}` : `${words} ago`
 }
 

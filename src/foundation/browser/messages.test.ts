@@ -13,7 +13,9 @@ describe('messages', () => {
     expect(formatMessage(message, { count: 83_200 })).toBe('83,200 runs here')
   })
   test('a plural may hold other names', () => {
-    expect(formatMessage('{n, plural, one {# file of {run}} other {# files of {run}}}', { n: 2, run: 'sim:2' })).toBe('2 files of sim:2')
+    expect(formatMessage('{n, plural, one {# file of {run}} other {# files of {run}}}', { n: 2, run: 'sim:2' })).toBe(
+      '2 files of sim:2',
+    )
   })
   test('a missing key shows itself', () => {
     const t = messagesOf({ known: 'yes' })

@@ -5,7 +5,10 @@
  */
 export type Values = Record<string, string | number>
 
-export type Translate<Messages extends Record<string, string>> = (key: keyof Messages & string, values?: Values) => string
+export type Translate<Messages extends Record<string, string>> = (
+  key: keyof Messages & string,
+  values?: Values,
+) => string
 
 /** The catalogue of one room as a function; an unknown key is a type error and, should it happen, shows itself. */
 export function messagesOf<const Messages extends Record<string, string>>(messages: Messages): Translate<Messages> {

@@ -62,7 +62,9 @@ export function PageEnd(props: { of: PagedAnswer<unknown> }): ReactNode {
     <>
       {error !== null && <Problem error={error} keptFromMs={keptFromMs} onRetry={retry} />}
       <div className="cy-row cy-quiet cy-small cy-page-end">
-        <span>{total === undefined ? t('pager.shown', { shown }) : t('pager.shownOf', { shown, total: formatCount(total) })}</span>
+        <span>
+          {total === undefined ? t('pager.shown', { shown }) : t('pager.shownOf', { shown, total: formatCount(total) })}
+        </span>
         {more !== undefined && (
           <Button size="compact-sm" variant="default" loading={loadingMore} onClick={more}>
             {t('pager.more')}
@@ -77,7 +79,11 @@ export function PageEnd(props: { of: PagedAnswer<unknown> }): ReactNode {
  * Holds back rows that came on top while the person reads further down: `fresh` counts them, `show` lets them in.
  * At the top of the page, with no row in focus, they come in by themselves.
  */
-export function useHeldRows<Item>(items: Item[], idOf: (item: Item) => string, question: string): { rows: Item[]; fresh: number; show: () => void } {
+export function useHeldRows<Item>(
+  items: Item[],
+  idOf: (item: Item) => string,
+  question: string,
+): { rows: Item[]; fresh: number; show: () => void } {
   const [top, setTop] = useState<{ question: string; id: string } | undefined>(undefined)
   const newest = items[0] === undefined ? undefined : idOf(items[0])
   useEffect(() => {

@@ -25,7 +25,11 @@ export function Panel(props: {
   children: ReactNode
 }): ReactNode {
   return (
-    <section className={`cy-panel ${props.className ?? ''}`} id={props.id} aria-label={typeof props.title === 'string' ? props.title : undefined}>
+    <section
+      className={`cy-panel ${props.className ?? ''}`}
+      id={props.id}
+      aria-label={typeof props.title === 'string' ? props.title : undefined}
+    >
       <div className="cy-panel-head">
         <h2>{props.title}</h2>
         {props.aside !== undefined && <div className="cy-panel-aside">{props.aside}</div>}
@@ -42,7 +46,12 @@ export function Waiting(props: { rows?: number; height?: number }): ReactNode {
     const timer = setTimeout(() => setLate(true), 10_000)
     return () => clearTimeout(timer)
   }, [])
-  if (late) return <p className="cy-quiet" role="status">{t('waiting.long')}</p>
+  if (late)
+    return (
+      <p className="cy-quiet" role="status">
+        {t('waiting.long')}
+      </p>
+    )
   return (
     <div className="cy-waiting" role="status" aria-label={t('waiting.now')}>
       {Array.from({ length: props.rows ?? 3 }, (_, index) => (

@@ -27,7 +27,12 @@ export function tellProblem(error: unknown): Told {
   return { what: t('problem.unexpected'), hint: undefined, reference: message }
 }
 
-export function Problem(props: { error: unknown; keptFromMs?: number; onRetry?: () => void; title?: string }): ReactNode {
+export function Problem(props: {
+  error: unknown
+  keptFromMs?: number
+  onRetry?: () => void
+  title?: string
+}): ReactNode {
   const told = tellProblem(props.error)
   return (
     <div className="cy-problem" role="alert">

@@ -8,7 +8,8 @@ export function useRowKeys(labels: { next: string; previous: string }): RefObjec
   const table = useRef<HTMLTableElement>(null)
   const move = (step: number): void => {
     const links = [...(table.current?.querySelectorAll<HTMLElement>('[data-row] a') ?? [])].filter(
-      (link, index, all) => all.findIndex((other) => other.closest('[data-row]') === link.closest('[data-row]')) === index,
+      (link, index, all) =>
+        all.findIndex((other) => other.closest('[data-row]') === link.closest('[data-row]')) === index,
     )
     const row = document.activeElement?.closest('[data-row]')
     const at = links.findIndex((link) => link.closest('[data-row]') === row)

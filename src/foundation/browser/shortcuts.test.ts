@@ -7,7 +7,16 @@ function keyboard(shortcuts: Shortcut[][], enabled = true) {
   const read = createKeyReader({ shortcuts: new Set(shortcuts), enabled: () => enabled }, () => nowMs)
   return {
     press: (key: string, part: Partial<KeyboardEvent> = {}) =>
-      read({ key, ctrlKey: false, altKey: false, metaKey: false, defaultPrevented: false, target: null, preventDefault: () => {}, ...part } as KeyboardEvent),
+      read({
+        key,
+        ctrlKey: false,
+        altKey: false,
+        metaKey: false,
+        defaultPrevented: false,
+        target: null,
+        preventDefault: () => {},
+        ...part,
+      } as KeyboardEvent),
     wait: (ms: number) => {
       nowMs += ms
     },

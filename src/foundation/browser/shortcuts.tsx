@@ -38,7 +38,8 @@ export function isTyping(target: EventTarget | null): boolean {
   const element = target as { tagName?: string; isContentEditable?: boolean; type?: string } | null
   if (element?.tagName === undefined) return false
   if (element.isContentEditable === true) return true
-  if (element.tagName === 'INPUT') return !['checkbox', 'radio', 'button', 'range', 'submit'].includes(element.type ?? '')
+  if (element.tagName === 'INPUT')
+    return !['checkbox', 'radio', 'button', 'range', 'submit'].includes(element.type ?? '')
   return element.tagName === 'TEXTAREA' || element.tagName === 'SELECT'
 }
 

@@ -4,7 +4,10 @@ import type { ReactNode } from 'react'
 import { formatAge, formatMoment } from './format.ts'
 import type { Zone } from './format.ts'
 
-export const ZoneContext = createContext<{ zone: Zone; setZone: (zone: Zone) => void }>({ zone: 'utc', setZone: () => {} })
+export const ZoneContext = createContext<{ zone: Zone; setZone: (zone: Zone) => void }>({
+  zone: 'utc',
+  setZone: () => {},
+})
 
 export function useZone(): Zone {
   return use(ZoneContext).zone

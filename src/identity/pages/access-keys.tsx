@@ -15,7 +15,9 @@ type NewAccessKey = z.infer<typeof newAccessKeySchema>
 const dayMs = 86_400_000
 
 export function AccessKeys(): ReactNode {
-  const keys = useAnswer(['identity', 'keys'], (signal) => apiOf(identityContract).listAccessKeys({ query: {} }, { signal }))
+  const keys = useAnswer(['identity', 'keys'], (signal) =>
+    apiOf(identityContract).listAccessKeys({ query: {} }, { signal }),
+  )
   const queries = useQueryClient()
   const revoke = useMutation({
     mutationFn: (accessKey: string) => apiOf(identityContract).revokeAccessKey({ params: { accessKey } }),
@@ -50,7 +52,9 @@ function KeyTable(props: { keys: AccessKey[]; busy: boolean; onRevoke: (key: Acc
             <th scope="col">{t('me.made')}</th>
             <th scope="col">{t('me.ends')}</th>
             <th scope="col">{t('me.limits')}</th>
-            <th scope="col"><span className="cy-visually-hidden">{t('me.revoke')}</span></th>
+            <th scope="col">
+              <span className="cy-visually-hidden">{t('me.revoke')}</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -58,10 +62,21 @@ function KeyTable(props: { keys: AccessKey[]; busy: boolean; onRevoke: (key: Acc
             <tr key={key.accessKeyId}>
               <td className="cy-mono">{key.accessKeyId}</td>
               <td>{key.label}</td>
-              <td><Moment atMs={key.createdAtMs} /></td>
+              <td>
+                <Moment atMs={key.createdAtMs} />
+              </td>
               <td>{key.expiresAtMs === null ? t('me.never') : <Moment atMs={key.expiresAtMs} />}</td>
-              <td className="cy-mono">{[key.limits.prefix, key.limits.actions?.join(' ')].filter(Boolean).join(' · ') || '–'}</td>
-              <td className="cy-right"><TwoStep label={t('me.revoke')} sure={t('me.revokeSure')} busy={props.busy} onSure={() => props.onRevoke(key)} /></td>
+              <td className="cy-mono">
+                {[key.limits.prefix, key.limits.actions?.join(' ')].filter(Boolean).join(' · ') || '–'}
+              </td>
+              <td className="cy-right">
+                <TwoStep
+                  label={t('me.revoke')}
+                  sure={t('me.revokeSure')}
+                  busy={props.busy}
+                  onSure={() => props.onRevoke(key)}
+                />
+              </td>
             </tr>
           ))}
         </tbody>
@@ -76,7 +91,9 @@ function CreateKey(): ReactNode {
   const [days, setDays] = useState('90')
   const create = useMutation({
     mutationFn: () =>
-      apiOf(identityContract).createAccessKey({ body: { label, ...(days === '' ? {} : { lifetimeMs: Number(days) * dayMs }) } }),
+      apiOf(identityContract).createAccessKey({
+        body: { label, ...(days === '' ? {} : { lifetimeMs: Number(days) * dayMs }) },
+      }),
     onSuccess: async () => {
       setLabel('')
       await queries.invalidateQueries({ queryKey: ['identity', 'keys'] })
@@ -91,15 +108,36 @@ function CreateKey(): ReactNode {
       <div className="cy-notice" role="status">
         <strong>{t('me.created')}</strong>
         <KeySecret made={create.data} />
-        <div><Button size="compact-sm" onClick={() => create.reset()}>{t('me.stored')}</Button></div>
+        <div>
+          <Button size="compact-sm" onClick={() => create.reset()}>
+            {t('me.stored')}
+          </Button>
+        </div>
       </div>
     )
   }
   return (
     <form onSubmit={submit} className="cy-filters">
-      <TextInput size="xs" label={t('me.label')} placeholder={t('me.labelHint')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} />
-      <NativeSelect size="xs" label={t('me.lifetime')} value={days} onChange={(event) => setDays(event.currentTarget.value)} data={[...['1', '30', '90', '365'].map((value) => ({ value, label: t('me.days', { count: value }) })), { value: '', label: t('me.never') }]} />
-      <Button size="xs" type="submit" loading={create.isPending}>{t('me.newKey')}</Button>
+      <TextInput
+        size="xs"
+        label={t('me.label')}
+        placeholder={t('me.labelHint')}
+        value={label}
+        onChange={(event) => setLabel(event.currentTarget.value)}
+      />
+      <NativeSelect
+        size="xs"
+        label={t('me.lifetime')}
+        value={days}
+        onChange={(event) => setDays(event.currentTarget.value)}
+        data={[
+          ...['1', '30', '90', '365'].map((value) => ({ value, label: t('me.days', { count: value }) })),
+          { value: '', label: t('me.never') },
+        ]}
+      />
+      <Button size="xs" type="submit" loading={create.isPending}>
+        {t('me.newKey')}
+      </Button>
       {create.error !== null && <Problem error={create.error} />}
     </form>
   )
@@ -114,7 +152,9 @@ export function KeySecret(props: { made: NewAccessKey }): ReactNode {
       <CopyLine text={accessKeyId} label={t('me.copy')} />
       <span className="cy-small">{t('me.secret')}</span>
       <CopyLine text={secretAccessKey} label={t('me.copy')} />
-      <div><CopyButton text={profile} label={t('me.copyProfile')} /></div>
+      <div>
+        <CopyButton text={profile} label={t('me.copyProfile')} />
+      </div>
     </>
   )
 }

@@ -36,7 +36,11 @@ export default function DevicePage(): ReactNode {
 
 function DeviceRequest(props: { userCode: string }): ReactNode {
   const params = { userCode: props.userCode }
-  const request = useAnswer(['identity', 'device', props.userCode], (signal) => apiOf(identityContract).showDevice({ params }, { signal }), { everyMs: 0 })
+  const request = useAnswer(
+    ['identity', 'device', props.userCode],
+    (signal) => apiOf(identityContract).showDevice({ params }, { signal }),
+    { everyMs: 0 },
+  )
   return (
     <Grant
       title={t('device.title')}

@@ -9,7 +9,13 @@ test('the code of a sign-in link', () => {
 
 test('signing in leads only to pages of this app', () => {
   expect(safeNext('?next=%2Fe%2Fdemo%2Fruns%3Fkind%3Ddata')).toBe('/e/demo/runs?kind=data')
-  for (const bad of ['https://evil.example', '//evil.example', '/\\evil.example', 'javascript:alert(1)', '/sign-in?next=/']) {
+  for (const bad of [
+    'https://evil.example',
+    '//evil.example',
+    '/\\evil.example',
+    'javascript:alert(1)',
+    '/sign-in?next=/',
+  ]) {
     expect(safeNext(`?next=${encodeURIComponent(bad)}`)).toBe('/')
   }
 })

@@ -39,8 +39,19 @@ export function Grant(props: {
                 ]}
               />
               <div className="cy-row">
-                <Button loading={answer.isPending && answer.variables === 'approve'} onClick={() => answer.mutate('approve')}>{t('grant.approve')}</Button>
-                <Button variant="default" loading={answer.isPending && answer.variables === 'deny'} onClick={() => answer.mutate('deny')}>{t('grant.deny')}</Button>
+                <Button
+                  loading={answer.isPending && answer.variables === 'approve'}
+                  onClick={() => answer.mutate('approve')}
+                >
+                  {t('grant.approve')}
+                </Button>
+                <Button
+                  variant="default"
+                  loading={answer.isPending && answer.variables === 'deny'}
+                  onClick={() => answer.mutate('deny')}
+                >
+                  {t('grant.deny')}
+                </Button>
               </div>
               {answer.error !== null && <Problem error={answer.error} />}
             </div>

@@ -13,10 +13,18 @@ export function Machines(props: { experiment: string }): ReactNode {
   const { experiment } = props
   const queries = useQueryClient()
   const refresh = (): Promise<void> => queries.invalidateQueries({ queryKey: ['identity', 'clients'] })
-  const machines = useAnswer(['identity', 'clients', experiment], (signal) => apiOf(identityContract).listClients({ query: { experiment } }, { signal }))
+  const machines = useAnswer(['identity', 'clients', experiment], (signal) =>
+    apiOf(identityContract).listClients({ query: { experiment } }, { signal }),
+  )
   const [name, setName] = useState('')
-  const register = useMutation({ mutationFn: () => apiOf(identityContract).registerClient({ body: { experiment, name } }), onSuccess: refresh })
-  const revoke = useMutation({ mutationFn: (client: string) => apiOf(identityContract).revokeClient({ params: { client } }), onSuccess: refresh })
+  const register = useMutation({
+    mutationFn: () => apiOf(identityContract).registerClient({ body: { experiment, name } }),
+    onSuccess: refresh,
+  })
+  const revoke = useMutation({
+    mutationFn: (client: string) => apiOf(identityContract).revokeClient({ params: { client } }),
+    onSuccess: refresh,
+  })
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     register.mutate()
@@ -37,7 +45,9 @@ export function Machines(props: { experiment: string }): ReactNode {
                     <th scope="col">{t('me.accessKey')}</th>
                     <th scope="col">{t('people.state')}</th>
                     <th scope="col">{t('people.since')}</th>
-                    <th scope="col"><span className="cy-visually-hidden">{t('me.revoke')}</span></th>
+                    <th scope="col">
+                      <span className="cy-visually-hidden">{t('me.revoke')}</span>
+                    </th>
                   </tr>
                 </thead>
                 <tbody>
@@ -45,10 +55,23 @@ export function Machines(props: { experiment: string }): ReactNode {
                     <tr key={client.id}>
                       <td className="cy-key">{client.name}</td>
                       <td className="cy-mono">{client.accessKeyIds.join(' ')}</td>
-                      <td><StateMark tone={client.state === 'active' ? 'quiet' : 'warning'}>{t(`people.${client.state}`)}</StateMark></td>
-                      <td><Moment atMs={client.createdAtMs} /></td>
+                      <td>
+                        <StateMark tone={client.state === 'active' ? 'quiet' : 'warning'}>
+                          {t(`people.${client.state}`)}
+                        </StateMark>
+                      </td>
+                      <td>
+                        <Moment atMs={client.createdAtMs} />
+                      </td>
                       <td className="cy-right">
-                        {client.state === 'active' && <TwoStep label={t('me.revoke')} sure={t('me.revokeSure')} busy={revoke.isPending} onSure={() => revoke.mutate(client.id)} />}
+                        {client.state === 'active' && (
+                          <TwoStep
+                            label={t('me.revoke')}
+                            sure={t('me.revokeSure')}
+                            busy={revoke.isPending}
+                            onSure={() => revoke.mutate(client.id)}
+                          />
+                        )}
                       </td>
                     </tr>
                   ))}
@@ -59,8 +82,16 @@ export function Machines(props: { experiment: string }): ReactNode {
         }
       </Answer>
       <form onSubmit={submit} className="cy-filters">
-        <TextInput size="xs" label={t('people.machine')} required value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <Button size="xs" type="submit" loading={register.isPending}>{t('people.register')}</Button>
+        <TextInput
+          size="xs"
+          label={t('people.machine')}
+          required
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+        />
+        <Button size="xs" type="submit" loading={register.isPending}>
+          {t('people.register')}
+        </Button>
       </form>
       {register.error !== null && <Problem error={register.error} />}
       {register.data !== undefined && (

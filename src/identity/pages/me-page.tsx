@@ -3,7 +3,18 @@ import { Button } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { useLocation } from 'wouter'
-import { Age, Answer, Facts, Moment, PageHead, Panel, Problem, apiOf, useAnswer, useTitle } from '../../foundation/browser.tsx'
+import {
+  Age,
+  Answer,
+  Facts,
+  Moment,
+  PageHead,
+  Panel,
+  Problem,
+  apiOf,
+  useAnswer,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import { AccessKeys } from './access-keys.tsx'
 import { t } from './messages.ts'
@@ -17,7 +28,9 @@ export default function MePage(): ReactNode {
   return (
     <>
       <PageHead title={t('me.title')}>
-        <Button size="compact-sm" variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>{t('me.signOut')}</Button>
+        <Button size="compact-sm" variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
+          {t('me.signOut')}
+        </Button>
       </PageHead>
       {signOut.error !== null && <Problem error={signOut.error} />}
       <div className="cy-stack">
@@ -29,18 +42,42 @@ export default function MePage(): ReactNode {
                   [t('me.name'), answer.displayName],
                   [t('me.account'), answer.name],
                   [t('me.admin'), answer.siteAdmin ? t('me.yes') : undefined],
-                  [t('me.roles'), answer.roles.length === 0 ? (answer.siteAdmin ? undefined : t('me.noRoles')) : answer.roles.map((grant) => `${grant.experiment}: ${t(`role.${grant.role}`)}`).join(', ')],
-                  [t('me.until'), answer.expiresAtMs === null ? undefined : <Moment key="until" atMs={answer.expiresAtMs} />],
+                  [
+                    t('me.roles'),
+                    answer.roles.length === 0
+                      ? answer.siteAdmin
+                        ? undefined
+                        : t('me.noRoles')
+                      : answer.roles.map((grant) => `${grant.experiment}: ${t(`role.${grant.role}`)}`).join(', '),
+                  ],
+                  [
+                    t('me.until'),
+                    answer.expiresAtMs === null ? undefined : <Moment key="until" atMs={answer.expiresAtMs} />,
+                  ],
                 ]}
               />
             )}
           </Answer>
         </Panel>
-        <Panel title={t('me.keys')}><AccessKeys /></Panel>
-        <Panel title={t('me.sessions')} aside={<TwoStep label={t('me.signOutEverywhere')} sure={t('me.signOutEverywhere')} busy={everywhere.isPending} onSure={() => everywhere.mutate()} />}>
+        <Panel title={t('me.keys')}>
+          <AccessKeys />
+        </Panel>
+        <Panel
+          title={t('me.sessions')}
+          aside={
+            <TwoStep
+              label={t('me.signOutEverywhere')}
+              sure={t('me.signOutEverywhere')}
+              busy={everywhere.isPending}
+              onSure={() => everywhere.mutate()}
+            />
+          }
+        >
           <Sessions />
         </Panel>
-        <Panel title={t('me.audit')}><Audit /></Panel>
+        <Panel title={t('me.audit')}>
+          <Audit />
+        </Panel>
       </div>
     </>
   )
@@ -77,11 +114,19 @@ function Sessions(): ReactNode {
             <tbody>
               {items.map((session) => (
                 <tr key={session.id}>
-                  <td className="cy-text" title={session.userAgent}>{session.current ? <strong>{t('me.this')}</strong> : browserName(session.userAgent)}</td>
+                  <td className="cy-text" title={session.userAgent}>
+                    {session.current ? <strong>{t('me.this')}</strong> : browserName(session.userAgent)}
+                  </td>
                   <td className="cy-mono">{session.address}</td>
-                  <td><Moment atMs={session.createdAtMs} /></td>
-                  <td><Age atMs={session.lastSeenAtMs} /></td>
-                  <td><Moment atMs={session.expiresAtMs} /></td>
+                  <td>
+                    <Moment atMs={session.createdAtMs} />
+                  </td>
+                  <td>
+                    <Age atMs={session.lastSeenAtMs} />
+                  </td>
+                  <td>
+                    <Moment atMs={session.expiresAtMs} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -100,7 +145,9 @@ export function browserName(userAgent: string): string {
 }
 
 function Audit(): ReactNode {
-  const audit = useAnswer(['identity', 'audit'], (signal) => apiOf(identityContract).listAudit({ query: { mine: 'true', limit: 20 } }, { signal }))
+  const audit = useAnswer(['identity', 'audit'], (signal) =>
+    apiOf(identityContract).listAudit({ query: { mine: 'true', limit: 20 } }, { signal }),
+  )
   return (
     <Answer to={audit}>
       {({ items }) => (
@@ -117,7 +164,9 @@ function Audit(): ReactNode {
             <tbody>
               {items.map((entry) => (
                 <tr key={entry.id}>
-                  <td><Moment atMs={entry.atMs} /></td>
+                  <td>
+                    <Moment atMs={entry.atMs} />
+                  </td>
                   <td>{entry.action}</td>
                   <td className="cy-mono">{entry.target}</td>
                   <td className="cy-mono">{entry.address}</td>

@@ -5,12 +5,14 @@ export const t = messagesOf({
   'signIn.title': 'Sign in to Cygnet',
   'signIn.working': 'Checking your link…',
   'signIn.noCode': 'This page needs a sign-in link',
-  'signIn.how': 'Links work once. Ask the person who runs this platform for one, or, if that is you, print one on its machine:',
+  'signIn.how':
+    'Links work once. Ask the person who runs this platform for one, or, if that is you, print one on its machine:',
   'signIn.command': 'cygnet admin-link',
   'signIn.copy': 'Copy the command',
   'signIn.fresh': 'On a fresh platform the start command (cygnet up) prints the first link itself.',
   'signIn.failed': 'The link did not work',
-  'signIn.failedHint': 'Links work once and for a limited time. A new one is printed by the command below; opening the same link twice is the usual reason.',
+  'signIn.failedHint':
+    'Links work once and for a limited time. A new one is printed by the command below; opening the same link twice is the usual reason.',
   'signIn.already': 'You are signed in',
   'signIn.home': 'Go on',
   'grant.title': 'An application asks for access',
@@ -89,7 +91,8 @@ export const t = messagesOf({
   'people.newLink': 'New sign-in link',
   'people.machines': 'DAQ machines',
   'people.noMachines': 'No machine is registered.',
-  'people.machinesHint': 'A machine gets a create-only key: it can add raw data and report, and can neither read nor change anything.',
+  'people.machinesHint':
+    'A machine gets a create-only key: it can add raw data and report, and can neither read nor change anything.',
   'people.machine': 'Machine',
   'people.register': 'Register a machine',
   'people.machineKey': 'Key of {name}. The secret is shown only now; put it on the machine.',

@@ -75,7 +75,9 @@ function NoCode(props: { error: unknown }): ReactNode {
   if (me.data !== undefined && props.error === undefined) {
     return (
       <Panel title={t('signIn.already')}>
-        <Button component={Link} href={safeNext(search)}>{t('signIn.home')}</Button>
+        <Button component={Link} href={safeNext(search)}>
+          {t('signIn.home')}
+        </Button>
       </Panel>
     )
   }
@@ -95,7 +97,9 @@ function NoCode(props: { error: unknown }): ReactNode {
 
 function Interaction(props: { interaction: string }): ReactNode {
   const params = { interaction: props.interaction }
-  const request = useAnswer(['identity', 'interaction', props.interaction], (signal) => apiOf(identityContract).showInteraction({ params }, { signal }))
+  const request = useAnswer(['identity', 'interaction', props.interaction], (signal) =>
+    apiOf(identityContract).showInteraction({ params }, { signal }),
+  )
   return (
     <Grant
       title={t('grant.title')}

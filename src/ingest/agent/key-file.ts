@@ -11,7 +11,7 @@ export async function readKeyFile(path: string): Promise<AgentKey> {
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
     throw ingestFaults.badKeyFile(`The key file ${path} cannot be read (${cause.message}).`, {
       cause,
-      hint: 'Make one with: cygnet credentials create --client <name> --experiment <name> and give its path with --key-file.',
+      hint: 'Make one with: (umask 077; cygnet credentials create --client NAME --experiment NAME --json > daq.key) and give its path with --key-file.',
     })
   })
   const { mode } = await stat(path)

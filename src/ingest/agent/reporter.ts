@@ -133,7 +133,8 @@ export class Reporter {
       const { platform } = await this.platform()
       const due = Date.now() - this.#lastBeatMs >= heartbeatEveryMs || this.#lastBeatTrouble !== this.#trouble()
       if (due) await this.#beat(platform, files, freeBytes)
-      for (const file of files) await this.#tellOf(platform, file)
+      // A sidecar belongs to a run: that is opened first.
+      for (const file of files.toSorted(runFilesFirst)) await this.#tellOf(platform, file)
       if (this.#connected === false) this.say({ event: 'connected' })
       this.#connected = true
       this.#tellFailures = 0
@@ -192,9 +193,9 @@ export class Reporter {
     try {
       await this.#tellRun(platform, file)
     } catch (error) {
-      // The platform does not want this run (unknown setup, closed series): that concerns this run only.
-      // A sidecar may be known before its run is; it is told with the next round.
+      // A sidecar is sent before its run file, often before its run is known: no trouble, it is told with a later round.
       if (error instanceof Fault && error.code === 'logbook.no_such_run' && file.role === 'sidecar') return
+      // The platform does not want this run (unknown setup, closed series): that concerns this run only.
       if (!(error instanceof Fault) || error.status >= 500 || [401, 403, 408, 429].includes(error.status)) throw error
       if (file.told.refused !== error.detail) this.#sayTrouble(error, file)
       file.told.refused = error.detail
@@ -251,6 +252,9 @@ export class Reporter {
     }
   }
 }
+
+const runFilesFirst = (one: WatchedFile, other: WatchedFile): number =>
+  Number(one.role === 'sidecar') - Number(other.role === 'sidecar')
 
 /** Concerns every file alike: waiting helps, trying the next file does not. */
 function isAboutTheLine(fault: Fault): boolean {

@@ -6,7 +6,11 @@ import { t } from './messages.ts'
 
 export default function AgentsPanel(props: { experiment: string }): ReactNode {
   const { experiment } = props
-  const agents = useAnswer(['ingest', 'agents', experiment], (signal) => apiOf(ingestContract).listAgents({ params: { experiment } }, { signal }), { everyMs: 10_000 })
+  const agents = useAnswer(
+    ['ingest', 'agents', experiment],
+    (signal) => apiOf(ingestContract).listAgents({ params: { experiment } }, { signal }),
+    { everyMs: 10_000 },
+  )
   return (
     <Answer to={agents}>
       {({ items }) =>
@@ -20,14 +24,23 @@ export default function AgentsPanel(props: { experiment: string }): ReactNode {
                   <StateMark tone={agent.state === 'working' ? 'quiet' : 'warning'}>
                     <strong>{agent.name}</strong> {t(`agents.${agent.state}`)}
                   </StateMark>
-                  <span className="cy-quiet cy-small cy-row-end">{t('agents.heard')} <Age atMs={agent.lastSeenMs} /></span>
+                  <span className="cy-quiet cy-small cy-row-end">
+                    {t('agents.heard')} <Age atMs={agent.lastSeenMs} />
+                  </span>
                 </div>
                 <p className="cy-quiet cy-small">
-                  <span className="cy-mono">{agent.host}:{agent.directory}</span> · {t('agents.waiting', { count: agent.waitingRuns })}
+                  <span className="cy-mono">
+                    {agent.host}:{agent.directory}
+                  </span>{' '}
+                  · {t('agents.waiting', { count: agent.waitingRuns })}
                   {agent.waitingBytes > 0 && ` (${formatBytes(agent.waitingBytes)})`}
                   {agent.freeBytes !== null && ` · ${t('agents.free', { size: formatBytes(agent.freeBytes) })}`}
                 </p>
-                {agent.trouble !== '' && <StateMark tone="warning" className="cy-wrap">{agent.trouble}</StateMark>}
+                {agent.trouble !== '' && (
+                  <StateMark tone="warning" className="cy-wrap">
+                    {agent.trouble}
+                  </StateMark>
+                )}
               </div>
             ))}
           </div>

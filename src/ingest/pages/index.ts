@@ -5,6 +5,8 @@ import { t } from './messages.ts'
 export const ingestPages: PageSlot = {
   room: 'ingest',
   routes: [],
-  homePanels: [{ id: 'agents', title: t('agents.title'), order: 10, column: 'side', load: () => import('./agents-panel.tsx') }],
+  homePanels: [
+    { id: 'agents', title: t('agents.title'), order: 10, column: 'side', load: () => import('./agents-panel.tsx') },
+  ],
   follows: ['ingest.', 'logbook.'],
 }

@@ -7,6 +7,7 @@ export const t = messagesOf({
   'agents.working': 'working',
   'agents.silent': 'silent',
   'agents.heard': 'last heard',
-  'agents.waiting': '{count, plural, =0 {nothing waits on its disk} one {# run waits on its disk} other {# runs wait on its disk}}',
+  'agents.waiting':
+    '{count, plural, =0 {nothing waits on its disk} one {# run waits on its disk} other {# runs wait on its disk}}',
   'agents.free': '{size} free',
 })

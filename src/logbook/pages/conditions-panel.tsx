@@ -17,20 +17,42 @@ export default function ConditionsPanel(props: RunPanelProps): ReactNode {
   const [onlyChanged, setOnlyChanged] = useState(false)
   const [all, setAll] = useState(false)
   const words = text.trim()
-  const conditions = useAnswer(['logbook', 'conditions', experiment, run, words], (signal) =>
-    apiOf(logbookContract).listConditions({ params: { experiment, run }, query: words === '' ? {} : { text: words } }, { signal }),
+  const conditions = useAnswer(
+    ['logbook', 'conditions', experiment, run, words],
+    (signal) =>
+      apiOf(logbookContract).listConditions(
+        { params: { experiment, run }, query: words === '' ? {} : { text: words } },
+        { signal },
+      ),
     { keepPrevious: true },
   )
   return (
     <>
       <div className="cy-row">
-        <TextInput size="xs" style={{ width: 300 }} aria-label={t('conditions.search')} placeholder={t('conditions.search')} value={text} onChange={(event) => setText(event.currentTarget.value)} />
-        <Checkbox size="xs" label={t('conditions.changed')} checked={onlyChanged} onChange={(event) => setOnlyChanged(event.currentTarget.checked)} />
+        <TextInput
+          size="xs"
+          style={{ width: 300 }}
+          aria-label={t('conditions.search')}
+          placeholder={t('conditions.search')}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+        />
+        <Checkbox
+          size="xs"
+          label={t('conditions.changed')}
+          checked={onlyChanged}
+          onChange={(event) => setOnlyChanged(event.currentTarget.checked)}
+        />
       </div>
       <Answer to={conditions}>
         {({ items }) => {
           const rows = onlyChanged ? items.filter((item) => item.changed) : items
-          if (rows.length === 0) return <p className="cy-quiet">{words === '' && !onlyChanged ? t('conditions.noneYet') : t('conditions.none')}</p>
+          if (rows.length === 0)
+            return (
+              <p className="cy-quiet">
+                {words === '' && !onlyChanged ? t('conditions.noneYet') : t('conditions.none')}
+              </p>
+            )
           const shown = all ? rows : rows.slice(0, firstRows)
           return (
             <>
@@ -56,8 +78,12 @@ function ConditionTable(props: { rows: Condition[] }): ReactNode {
         <thead>
           <tr>
             <th scope="col">{t('conditions.path')}</th>
-            <th scope="col" className="cy-right">{t('conditions.begin')}</th>
-            <th scope="col" className="cy-right">{t('conditions.end')}</th>
+            <th scope="col" className="cy-right">
+              {t('conditions.begin')}
+            </th>
+            <th scope="col" className="cy-right">
+              {t('conditions.end')}
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -67,7 +93,13 @@ function ConditionTable(props: { rows: Condition[] }): ReactNode {
                 {row.name} <span className="cy-mono cy-quiet">{row.path}</span>
               </td>
               <td className="cy-right">{valueOf(row.begin, row.unit)}</td>
-              <td className="cy-right">{row.changed ? <strong>{valueOf(row.end, row.unit)}</strong> : <span className="cy-quiet">{t('conditions.same')}</span>}</td>
+              <td className="cy-right">
+                {row.changed ? (
+                  <strong>{valueOf(row.end, row.unit)}</strong>
+                ) : (
+                  <span className="cy-quiet">{t('conditions.same')}</span>
+                )}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -12,11 +12,13 @@ export function FaultList(props: { experiment: string; faults: LogbookFault[] })
       {props.faults.map((fault) => (
         <li key={fault.id}>
           <StateMark tone={fault.severity === 'error' ? 'alarm' : 'warning'} className="cy-wrap">
-            {fault.run !== null && <Link href={runAddress(props.experiment, fault.run)}>{fault.run}</Link>} {fault.detail}
+            {fault.run !== null && <Link href={runAddress(props.experiment, fault.run)}>{fault.run}</Link>}{' '}
+            {fault.detail}
           </StateMark>
           {fault.hint !== '' && <p>{fault.hint}</p>}
           <p className="cy-quiet cy-small">
-            {t('fault.place')} <span className="cy-mono">{fault.place}</span> · {t('fault.first')} <Age atMs={fault.firstMs} />, {t('fault.last')} <Age atMs={fault.lastMs} />{' '}
+            {t('fault.place')} <span className="cy-mono">{fault.place}</span> · {t('fault.first')}{' '}
+            <Age atMs={fault.firstMs} />, {t('fault.last')} <Age atMs={fault.lastMs} />{' '}
             <CopyButton text={`${fault.code} ${fault.id}`} label={fault.code} variant="subtle" />
           </p>
         </li>

@@ -1,7 +1,21 @@
 /** Home of an experiment: is everything fine, and what should I do next? */
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
-import { Age, Answer, CopyLine, Empty, Lazily, PageHead, Panel, StateMark, apiOf, useAnswer, useSlots, useTitle } from '../../foundation/browser.tsx'
+import {
+  Age,
+  Answer,
+  CopyLine,
+  Empty,
+  Lazily,
+  Moment,
+  PageHead,
+  Panel,
+  StateMark,
+  apiOf,
+  useAnswer,
+  useSlots,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { HomePanel, PageProps } from '../../foundation/browser.tsx'
 import { logbookContract } from '../contract.ts'
 import type { Recording } from '../contract.ts'
@@ -24,18 +38,34 @@ export default function HomePage(props: PageProps): ReactNode {
   const panels = useSlots('homePanels')
   return (
     <>
-      <PageHead title={home.data?.experiment.title ?? experiment} aside={home.data === undefined ? undefined : <span>{home.data.setups.map((setup) => setup.title || setup.name).join(' · ')}</span>} />
+      <PageHead
+        title={home.data?.experiment.title ?? experiment}
+        aside={
+          home.data === undefined ? undefined : (
+            <span>{home.data.setups.map((setup) => setup.title || setup.name).join(' · ')}</span>
+          )
+        }
+      />
       <div className="cy-columns">
         <div className="cy-stack">
           <Panel title={t('home.recording')}>
             <Answer to={home}>
               {({ recording, runs, setups, series }) => (
                 <>
-                  {recording.map((row) => <RecordingRow key={row.setup} experiment={experiment} row={row} />)}
+                  {recording.map((row) => (
+                    <RecordingRow key={row.setup} experiment={experiment} row={row} />
+                  ))}
                   {runs === 0 && (
                     <Empty title={t('home.noRuns')}>
                       <p>{t('home.noRunsHint')}</p>
-                      <CopyLine label={t('home.watch')} text={`cygnet daq watch /data/run --experiment ${experiment} --setup ${setups[0]?.name ?? 'lime'} --series ${series[0]?.name ?? 'sim'}`} />
+                      {watchCommands(
+                        experiment,
+                        setups[0]?.name ?? 'lime',
+                        series[0]?.name ?? 'sim',
+                        location.origin,
+                      ).map((text) => (
+                        <CopyLine key={text} label={t('home.watch')} text={text} />
+                      ))}
                     </Empty>
                   )}
                 </>
@@ -74,6 +104,14 @@ export default function HomePage(props: PageProps): ReactNode {
   )
 }
 
+/** Where somebody is signed in: a key for the machine. On the DAQ machine, with that file: the agent. */
+function watchCommands(experiment: string, setup: string, series: string, platformUrl: string): string[] {
+  return [
+    `(umask 077; cygnet credentials create --client daq-${setup} --experiment ${experiment} --json > daq.key)`,
+    `cygnet daq watch /data/run --experiment ${experiment} --setup ${setup} --series ${series} --server ${platformUrl} --key-file daq.key`,
+  ]
+}
+
 function Slots(props: { panels: HomePanel[]; column: HomePanel['column']; experiment: string }): ReactNode {
   return props.panels
     .filter((panel) => panel.column === props.column)
@@ -94,14 +132,30 @@ function RecordingRow(props: { experiment: string; row: Recording }): ReactNode 
       </StateMark>
       <div>
         <div>
-          <strong>{row.setup}</strong> {row.sentence}
+          <strong>{row.setup}</strong>
+          {row.sinceMs !== null && (
+            <>
+              {' '}
+              {t('home.since')} <Moment atMs={row.sinceMs} />
+            </>
+          )}
+          {' · '}
+          {row.run === null ? (
+            t('home.neverSeen')
+          ) : (
+            <>
+              {on ? t('home.run') : t('home.lastRun')}{' '}
+              <Link href={runAddress(props.experiment, row.run)}>{row.run}</Link>
+            </>
+          )}
+          {on && row.lastSeenMs !== null && (
+            <span className="cy-quiet">
+              {' · '}
+              {t('home.seen')} <Age atMs={row.lastSeenMs} />
+            </span>
+          )}
         </div>
-        <div className="cy-quiet cy-small">
-          {row.run !== null && <Link href={runAddress(props.experiment, row.run)}>{row.run}</Link>}
-          {on && row.sinceMs !== null && <> · {t('home.since')} <Age atMs={row.sinceMs} /></>}
-          {row.run !== null && ' · '}
-          {row.lastSeenMs === null ? t('home.neverSeen') : <>{t('home.seen')} <Age atMs={row.lastSeenMs} /></>}
-        </div>
+        {row.advice !== '' && <div className="cy-quiet">{row.advice}</div>}
       </div>
     </div>
   )

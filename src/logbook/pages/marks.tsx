@@ -9,9 +9,7 @@ const runTones: Record<Run['state'], Tone> = { recording: 'info', closing: 'info
 
 export function RunStateMark(props: { state: Run['state'] }): ReactNode {
   const hint =
-    props.state === 'closing' ? t('state.closingHint')
-    : props.state === 'crashed' ? t('state.crashedHint')
-    : undefined
+    props.state === 'closing' ? t('state.closingHint') : props.state === 'crashed' ? t('state.crashedHint') : undefined
   return (
     <StateMark tone={runTones[props.state]} {...(hint === undefined ? {} : { title: hint })}>
       {t(`state.${props.state}`)}
@@ -19,7 +17,12 @@ export function RunStateMark(props: { state: Run['state'] }): ReactNode {
   )
 }
 
-const qualityTones: Record<Run['quality'], Tone> = { unjudged: 'quiet', good: 'verified', bad: 'alarm', partial: 'warning' }
+const qualityTones: Record<Run['quality'], Tone> = {
+  unjudged: 'quiet',
+  good: 'verified',
+  bad: 'alarm',
+  partial: 'warning',
+}
 
 export function QualityMark(props: { run: Pick<Run, 'quality' | 'qualityReason'> }): ReactNode {
   if (props.run.quality === 'unjudged') return <span className="cy-quiet cy-number">{t('quality.unjudged')}</span>
@@ -30,13 +33,23 @@ export function QualityMark(props: { run: Pick<Run, 'quality' | 'qualityReason'>
   )
 }
 
-const fileTones: Record<RunFile['state'], Tone> = { arriving: 'info', safe: 'verified', damaged: 'alarm', lost: 'alarm' }
+const fileTones: Record<RunFile['state'], Tone> = {
+  arriving: 'info',
+  safe: 'verified',
+  damaged: 'alarm',
+  lost: 'alarm',
+}
 
 export function FileMark(props: { file: RunFile | undefined }): ReactNode {
   const zone = useZone()
   if (props.file === undefined) return <StateMark tone="stale">{t('file.none')}</StateMark>
   const { state, reason, verifiedMs } = props.file
-  const title = reason !== '' ? reason : verifiedMs === null ? undefined : t('file.verified', { when: formatMoment(verifiedMs, zone) })
+  const title =
+    reason !== ''
+      ? reason
+      : verifiedMs === null
+        ? undefined
+        : t('file.verified', { when: formatMoment(verifiedMs, zone) })
   return (
     <StateMark tone={fileTones[state]} {...(title === undefined ? {} : { title })}>
       {t(`file.${state}`)}

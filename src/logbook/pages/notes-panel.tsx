@@ -19,7 +19,10 @@ export function NotesPanel(props: { experiment: string; run?: string; limit: num
   const { experiment, run } = props
   const may = useMay()
   const notes = useAnswer(['logbook', 'notes', experiment, run ?? '', props.limit], (signal) =>
-    apiOf(logbookContract).listNotes({ params: { experiment }, query: { limit: props.limit, ...(run === undefined ? {} : { run }) } }, { signal }),
+    apiOf(logbookContract).listNotes(
+      { params: { experiment }, query: { limit: props.limit, ...(run === undefined ? {} : { run }) } },
+      { signal },
+    ),
   )
   return (
     <div className="cy-stack">
@@ -34,11 +37,22 @@ export function NotesPanel(props: { experiment: string; run?: string; limit: num
                 <li key={note.id}>
                   <p className="cy-quiet cy-small">
                     <strong>{note.author}</strong> <Moment atMs={note.atMs} />
-                    {run === undefined && note.run !== null && <> · <Link href={runAddress(experiment, note.run)}>{note.run}</Link></>}
+                    {run === undefined && note.run !== null && (
+                      <>
+                        {' '}
+                        · <Link href={runAddress(experiment, note.run)}>{note.run}</Link>
+                      </>
+                    )}
                   </p>
                   <p className="cy-note-text">
                     {splitReferences(note.text).map((part, index) =>
-                      part.reference === undefined ? part.text : <Link key={index} href={runAddress(experiment, part.reference)}>{part.text}</Link>,
+                      part.reference === undefined ? (
+                        part.text
+                      ) : (
+                        <Link key={index} href={runAddress(experiment, part.reference)}>
+                          {part.text}
+                        </Link>
+                      ),
                     )}
                   </p>
                 </li>
@@ -84,7 +98,9 @@ function WriteNote(props: { experiment: string; run: string | undefined }): Reac
       />
       {ready && (
         <div className="cy-row cy-note-foot">
-          <Button size="compact-sm" loading={add.isPending} onClick={() => add.mutate()}>{t('notes.add')}</Button>
+          <Button size="compact-sm" loading={add.isPending} onClick={() => add.mutate()}>
+            {t('notes.add')}
+          </Button>
           <span className="cy-quiet cy-small">{t('notes.hint')}</span>
         </div>
       )}

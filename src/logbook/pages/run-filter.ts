@@ -1,7 +1,18 @@
 /** The filters of the run list: what stands in the address, what is asked of the server, and as a command. */
 import type { RunFilter } from '../contract.ts'
 
-export const filterNames = ['text', 'numbers', 'kind', 'state', 'quality', 'series', 'setup', 'from', 'to', 'fault'] as const
+export const filterNames = [
+  'text',
+  'numbers',
+  'kind',
+  'state',
+  'quality',
+  'series',
+  'setup',
+  'from',
+  'to',
+  'fault',
+] as const
 export type FilterName = (typeof filterNames)[number]
 
 const kinds = ['pedestal', 'data', 'calibration', 'simulation'] as const
@@ -46,8 +57,31 @@ export function filterOf(get: (name: FilterName) => string): RunFilter {
 export function unusedFilters(get: (name: FilterName) => string): FilterName[] {
   const filter = filterOf(get)
   const key: Record<FilterName, keyof RunFilter> = {
-    text: 'text', numbers: 'numbers', kind: 'kind', state: 'state', quality: 'quality', series: 'series', setup: 'setup',
-    from: 'startedFromMs', to: 'startedToMs', fault: 'hasFault',
+    text: 'text',
+    numbers: 'numbers',
+    kind: 'kind',
+    state: 'state',
+    quality: 'quality',
+    series: 'series',
+    setup: 'setup',
+    from: 'startedFromMs',
+    to: 'startedToMs',
+    fault: 'hasFault',
   }
   return filterNames.filter((name) => get(name) !== '' && filter[key[name]] === undefined)
+}
+
+/** The same list on the command line; what people typed is quoted for a shell. */
+export function commandOf(experiment: string, filter: RunFilter): string {
+  const { numbers, startedFromMs, startedToMs, hasFault, ...plain } = filter
+  const time = (atMs: number | undefined): string | undefined =>
+    atMs === undefined ? undefined : new Date(atMs).toISOString()
+  const options = { ...plain, from: time(startedFromMs), to: time(startedToMs), fault: hasFault }
+  const quoted = (value: string): string => (/^[\w:.,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`)
+  const words = Object.entries(options).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name} ${quoted(String(value))}`],
+  )
+  return ['cygnet runs list', ...(numbers === undefined ? [] : [numbers]), `--experiment ${experiment}`, ...words].join(
+    ' ',
+  )
 }

@@ -3,7 +3,26 @@ import { ActionIcon, Button } from '@mantine/core'
 import { useState } from 'react'
 import type { FormEvent, ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
-import { Age, Answer, Bytes, CopyButton, Count, Facts, Lazily, Moment, PageHead, Panel, StateMark, apiOf, significant, useAnswer, useMay, useShortcuts, useSlots, useTitle } from '../../foundation/browser.tsx'
+import {
+  Age,
+  Answer,
+  Bytes,
+  CopyButton,
+  Count,
+  Facts,
+  Lazily,
+  Moment,
+  PageHead,
+  Panel,
+  StateMark,
+  apiOf,
+  significant,
+  useAnswer,
+  useMay,
+  useShortcuts,
+  useSlots,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps, RunPanelProps } from '../../foundation/browser.tsx'
 import { logbookContract } from '../contract.ts'
 import type { Run, RunDetail } from '../contract.ts'
@@ -34,7 +53,14 @@ function RunSheet(props: { experiment: string; detail: RunDetail }): ReactNode {
   const { run, files, faults, previous, next } = props.detail
   const panels = useSlots('runPanels')
   const actions = useSlots('runActions')
-  const told: RunPanelProps = { experiment, setup: run.setup, series: run.series, number: run.number, state: run.state, images: run.images ?? 0 }
+  const told: RunPanelProps = {
+    experiment,
+    setup: run.setup,
+    series: run.series,
+    number: run.number,
+    state: run.state,
+    images: run.images ?? 0,
+  }
   return (
     <>
       <PageHead
@@ -47,9 +73,14 @@ function RunSheet(props: { experiment: string; detail: RunDetail }): ReactNode {
           </>
         }
       >
-        {actions.map((action) => <Lazily key={action.id} load={action.load} with={told} waiting="" />)}
+        {actions.map((action) => (
+          <Lazily key={action.id} load={action.load} with={told} waiting="" />
+        ))}
         <CopyButton text={pythonOf(experiment, run)} label={t('runs.copyPython')} />
-        <CopyButton text={`cygnet runs show ${run.reference} --experiment ${experiment}`} label={t('runs.copyCommand')} />
+        <CopyButton
+          text={`cygnet runs show ${run.reference} --experiment ${experiment}`}
+          label={t('runs.copyCommand')}
+        />
         <CopyButton text={run.reference} label={t('run.copyReference', { run: run.reference })} />
       </PageHead>
       <div className="cy-stack">
@@ -93,8 +124,24 @@ function Steps(props: { experiment: string; previous: string | null; next: strin
   ])
   return (
     <ActionIcon.Group>
-      <ActionIcon variant="default" disabled={props.previous === null} aria-label={t('run.previous')} title={props.previous ?? ''} onClick={() => go(props.previous)}>◂</ActionIcon>
-      <ActionIcon variant="default" disabled={props.next === null} aria-label={t('run.next')} title={props.next ?? ''} onClick={() => go(props.next)}>▸</ActionIcon>
+      <ActionIcon
+        variant="default"
+        disabled={props.previous === null}
+        aria-label={t('run.previous')}
+        title={props.previous ?? ''}
+        onClick={() => go(props.previous)}
+      >
+        ◂
+      </ActionIcon>
+      <ActionIcon
+        variant="default"
+        disabled={props.next === null}
+        aria-label={t('run.next')}
+        title={props.next ?? ''}
+        onClick={() => go(props.next)}
+      >
+        ▸
+      </ActionIcon>
     </ActionIcon.Group>
   )
 }
@@ -105,11 +152,24 @@ function Chain(props: { detail: RunDetail; told: RunPanelProps }): ReactNode {
   const raw = props.detail.files.find((file) => file.role === 'raw')
   return (
     <ol className="cy-chain">
-      <li><RunStateMark state={props.detail.run.state} /></li>
-      <li><FileMark file={raw} /></li>
+      <li>
+        <RunStateMark state={props.detail.run.state} />
+      </li>
+      <li>
+        <FileMark file={raw} />
+      </li>
       {columns.map((column) => (
         <li key={column.id}>
-          <Lazily load={column.load} waiting="" with={{ experiment: props.told.experiment, series: props.told.series, number: props.told.number, state: props.told.state }} />
+          <Lazily
+            load={column.load}
+            waiting=""
+            with={{
+              experiment: props.told.experiment,
+              series: props.told.series,
+              number: props.told.number,
+              state: props.told.state,
+            }}
+          />
         </li>
       ))}
     </ol>
@@ -142,7 +202,9 @@ function Description(props: { experiment: string; run: Run }): ReactNode {
   if (editing) return <RunJudgement experiment={props.experiment} run={props.run} onClose={() => setEditing(false)} />
   return (
     <div className="cy-row">
-      <span className={props.run.description === '' ? 'cy-quiet' : undefined}>{props.run.description || t('run.noDescription')}</span>
+      <span className={props.run.description === '' ? 'cy-quiet' : undefined}>
+        {props.run.description || t('run.noDescription')}
+      </span>
       {props.run.qualityReason !== '' && <StateMark tone="quiet">{props.run.qualityReason}</StateMark>}
       {may('logbook.write', props.experiment) && (
         <Button size="compact-xs" variant="subtle" onClick={() => setEditing(true)}>
@@ -173,8 +235,18 @@ function Filmstrip(props: { experiment: string; run: Run }): ReactNode {
         images > 0 && (
           <form onSubmit={open} className="cy-row">
             <label htmlFor="cy-go-event">{t('run.goEvent')}</label>
-            <input id="cy-go-event" name="event" type="number" min={0} max={Math.max(images - 1, 0)} defaultValue={0} className="cy-tiny-input" />
-            <Button type="submit" size="compact-xs" variant="default">{t('run.go')}</Button>
+            <input
+              id="cy-go-event"
+              name="event"
+              type="number"
+              min={0}
+              max={Math.max(images - 1, 0)}
+              defaultValue={0}
+              className="cy-tiny-input"
+            />
+            <Button type="submit" size="compact-xs" variant="default">
+              {t('run.go')}
+            </Button>
           </form>
         )
       }
@@ -183,7 +255,11 @@ function Filmstrip(props: { experiment: string; run: Run }): ReactNode {
         <p className="cy-quiet">{t('run.noImages')}</p>
       ) : (
         <nav className="cy-filmstrip" aria-label={t('run.filmstrip')}>
-          {Array.from({ length: Math.min(images, stripLimit) }, (_, event) => <Link key={event} href={`${base}/${event}`}>{event}</Link>)}
+          {Array.from({ length: Math.min(images, stripLimit) }, (_, event) => (
+            <Link key={event} href={`${base}/${event}`}>
+              {event}
+            </Link>
+          ))}
           {run.state === 'recording' && <span className="cy-quiet cy-small">{t('run.filmstripLive')}</span>}
         </nav>
       )}

@@ -5,5 +5,10 @@ import type { PageProps } from '../../foundation/browser.tsx'
 import { runAddress } from './marks.tsx'
 
 export default function RunRedirect(props: PageProps): ReactNode {
-  return <Redirect to={runAddress(props.params['experiment'] ?? '', decodeURIComponent(props.params['run'] ?? ''))} replace />
+  return (
+    <Redirect
+      to={runAddress(props.params['experiment'] ?? '', decodeURIComponent(props.params['run'] ?? ''))}
+      replace
+    />
+  )
 }

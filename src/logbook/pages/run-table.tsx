@@ -1,7 +1,17 @@
 /** Rows of runs, shared by home (brief) and the run list. Columns of upper rooms come through their slot. */
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
-import { Bytes, Count, Lazily, Moment, StateMark, formatDuration, useNow, useRowKeys, useSlots } from '../../foundation/browser.tsx'
+import {
+  Bytes,
+  Count,
+  Lazily,
+  Moment,
+  StateMark,
+  formatDuration,
+  useNow,
+  useRowKeys,
+  useSlots,
+} from '../../foundation/browser.tsx'
 import type { Run } from '../contract.ts'
 import { QualityMark, RunStateMark, runAddress } from './marks.tsx'
 import { t } from './messages.ts'
@@ -17,12 +27,24 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
           <tr>
             <th scope="col">{t('column.run')}</th>
             <th scope="col">{t('column.start')}</th>
-            <th scope="col" className="cy-right">{t('column.duration')}</th>
-            <th scope="col" className="cy-right">{t('column.images')}</th>
-            {full && <th scope="col" className="cy-right">{t('column.size')}</th>}
+            <th scope="col" className="cy-right">
+              {t('column.duration')}
+            </th>
+            <th scope="col" className="cy-right">
+              {t('column.images')}
+            </th>
+            {full && (
+              <th scope="col" className="cy-right">
+                {t('column.size')}
+              </th>
+            )}
             <th scope="col">{t('column.kind')}</th>
             <th scope="col">{t('column.state')}</th>
-            {columns.map((column) => <th key={column.id} scope="col">{column.title}</th>)}
+            {columns.map((column) => (
+              <th key={column.id} scope="col">
+                {column.title}
+              </th>
+            ))}
             {full && <th scope="col">{t('column.quality')}</th>}
             {full && <th scope="col">{t('column.description')}</th>}
           </tr>
@@ -33,10 +55,20 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
               <td className="cy-key">
                 <Link href={runAddress(props.experiment, run.reference)}>{run.reference}</Link>
               </td>
-              <td><Moment atMs={run.startedMs} style={full ? 'full' : 'short'} /></td>
-              <td className="cy-right"><Duration run={run} /></td>
-              <td className="cy-right"><Count of={run.images} /></td>
-              {full && <td className="cy-right"><Bytes sizeBytes={run.sizeBytes} /></td>}
+              <td>
+                <Moment atMs={run.startedMs} style={full ? 'full' : 'short'} />
+              </td>
+              <td className="cy-right">
+                <Duration run={run} />
+              </td>
+              <td className="cy-right">
+                <Count of={run.images} />
+              </td>
+              {full && (
+                <td className="cy-right">
+                  <Bytes sizeBytes={run.sizeBytes} />
+                </td>
+              )}
               <td>{t(`kind.${run.kind}`)}</td>
               <td>
                 <span className="cy-row">
@@ -46,11 +78,23 @@ export function RunTable(props: { experiment: string; rows: Run[]; brief?: boole
               </td>
               {columns.map((column) => (
                 <td key={column.id}>
-                  <Lazily load={column.load} waiting="" with={{ experiment: props.experiment, series: run.series, number: run.number, state: run.state }} />
+                  <Lazily
+                    load={column.load}
+                    waiting=""
+                    with={{ experiment: props.experiment, series: run.series, number: run.number, state: run.state }}
+                  />
                 </td>
               ))}
-              {full && <td><QualityMark run={run} /></td>}
-              {full && <td className="cy-text cy-rest" title={run.description}>{run.description}</td>}
+              {full && (
+                <td>
+                  <QualityMark run={run} />
+                </td>
+              )}
+              {full && (
+                <td className="cy-text cy-rest" title={run.description}>
+                  {run.description}
+                </td>
+              )}
             </tr>
           ))}
         </tbody>

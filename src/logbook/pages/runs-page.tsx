@@ -2,11 +2,25 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core'
 import { useEffect, useState } from 'react'
 import type { ReactNode } from 'react'
-import { Answer, CopyButton, Empty, PageEnd, PageHead, Problem, Waiting, apiOf, useAnswer, useHeldRows, usePages, useQueryState, useTitle } from '../../foundation/browser.tsx'
+import {
+  Answer,
+  CopyButton,
+  Empty,
+  PageEnd,
+  PageHead,
+  Problem,
+  Waiting,
+  apiOf,
+  useAnswer,
+  useHeldRows,
+  usePages,
+  useQueryState,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps, QueryState } from '../../foundation/browser.tsx'
 import { logbookContract } from '../contract.ts'
 import { t } from './messages.ts'
-import { filterNames, filterOf, unusedFilters } from './run-filter.ts'
+import { commandOf, filterNames, filterOf, unusedFilters } from './run-filter.ts'
 import type { FilterName } from './run-filter.ts'
 import { RunTable } from './run-table.tsx'
 
@@ -18,7 +32,10 @@ export default function RunsPage(props: PageProps): ReactNode {
   const question = JSON.stringify(filter)
   const runs = usePages(['logbook', 'runs', experiment, question], (cursor, signal) =>
     apiOf(logbookContract).listRuns(
-      { params: { experiment }, query: { ...filter, limit: 100, total: 'yes', ...(cursor === undefined ? {} : { cursor }) } },
+      {
+        params: { experiment },
+        query: { ...filter, limit: 100, total: 'yes', ...(cursor === undefined ? {} : { cursor }) },
+      },
       { signal },
     ),
   )
@@ -27,9 +44,16 @@ export default function RunsPage(props: PageProps): ReactNode {
   const unused = unusedFilters(state.get)
   return (
     <>
-      <PageHead title={t('runs.title')} aside={runs.total === undefined ? undefined : <span className="cy-number">{t('runs.count', { count: runs.total })}</span>}>
+      <PageHead
+        title={t('runs.title')}
+        aside={
+          runs.total === undefined ? undefined : (
+            <span className="cy-number">{t('runs.count', { count: runs.total })}</span>
+          )
+        }
+      >
         <CopyButton text={window.location.href} label={t('runs.copyLink')} />
-        <CopyButton text={commandOf(experiment, state.get)} label={t('runs.copyCommand')} />
+        <CopyButton text={commandOf(experiment, filterOf(state.get))} label={t('runs.copyCommand')} />
       </PageHead>
       <Filters experiment={experiment} state={state} unused={unused} active={active.length > 0} />
       {held.fresh > 0 && (
@@ -53,12 +77,6 @@ export default function RunsPage(props: PageProps): ReactNode {
   )
 }
 
-/** The same list on the command line. */
-function commandOf(experiment: string, get: (name: FilterName) => string): string {
-  const options = filterNames.filter((name) => get(name) !== '').map((name) => ` --${name} '${get(name).replaceAll("'", '')}'`)
-  return `cygnet runs list --experiment ${experiment}${options.join('')}`
-}
-
 function NoRuns(props: { experiment: string; state: QueryState; active: FilterName[] }): ReactNode {
   if (props.active.length === 0) {
     return (
@@ -71,7 +89,11 @@ function NoRuns(props: { experiment: string; state: QueryState; active: FilterNa
   return (
     <Empty title={t('runs.none')}>
       <p>{t('runs.noneHint', { experiment: props.experiment, filters })}</p>
-      <Button size="compact-sm" variant="default" onClick={() => props.state.set(Object.fromEntries(props.active.map((name) => [name, undefined])))}>
+      <Button
+        size="compact-sm"
+        variant="default"
+        onClick={() => props.state.set(Object.fromEntries(props.active.map((name) => [name, undefined])))}
+      >
         {t('runs.clear')}
       </Button>
     </Empty>
@@ -96,15 +118,40 @@ function Filters(props: { experiment: string; state: QueryState; unused: FilterN
       data={[{ value: '', label: t('runs.any') }, ...values]}
     />
   )
-  const plain = (values: readonly string[]): Array<{ value: string; label: string }> => values.map((value) => ({ value, label: value }))
+  const plain = (values: readonly string[]): Array<{ value: string; label: string }> =>
+    values.map((value) => ({ value, label: value }))
   return (
     <div className="cy-filters" role="search">
       <Typed name="text" state={state} width={190} filter />
-      <Typed name="numbers" state={state} width={110} placeholder={t('runs.numbersHint')} wrong={props.unused.includes('numbers')} />
-      {choice('kind', (['data', 'pedestal', 'calibration', 'simulation'] as const).map((value) => ({ value, label: t(`kind.${value}`) })))}
-      {choice('state', (['recording', 'closing', 'closed', 'crashed'] as const).map((value) => ({ value, label: t(`state.${value}`) })))}
-      {choice('quality', (['unjudged', 'good', 'partial', 'bad'] as const).map((value) => ({ value, label: t(`quality.${value}`) })))}
-      {choice('fault', [{ value: 'yes', label: t('runs.yes') }, { value: 'no', label: t('runs.no') }])}
+      <Typed
+        name="numbers"
+        state={state}
+        width={110}
+        placeholder={t('runs.numbersHint')}
+        wrong={props.unused.includes('numbers')}
+      />
+      {choice(
+        'kind',
+        (['data', 'pedestal', 'calibration', 'simulation'] as const).map((value) => ({
+          value,
+          label: t(`kind.${value}`),
+        })),
+      )}
+      {choice(
+        'state',
+        (['recording', 'closing', 'closed', 'crashed'] as const).map((value) => ({
+          value,
+          label: t(`state.${value}`),
+        })),
+      )}
+      {choice(
+        'quality',
+        (['unjudged', 'good', 'partial', 'bad'] as const).map((value) => ({ value, label: t(`quality.${value}`) })),
+      )}
+      {choice('fault', [
+        { value: 'yes', label: t('runs.yes') },
+        { value: 'no', label: t('runs.no') },
+      ])}
       <Answer to={about} waiting="">
         {({ series, setups }) => (
           <>
@@ -113,10 +160,26 @@ function Filters(props: { experiment: string; state: QueryState; unused: FilterN
           </>
         )}
       </Answer>
-      <TextInput size="xs" type="date" label={t('runs.from')} value={state.get('from')} onChange={(event) => state.set({ from: event.currentTarget.value })} />
-      <TextInput size="xs" type="date" label={t('runs.to')} value={state.get('to')} onChange={(event) => state.set({ to: event.currentTarget.value })} />
+      <TextInput
+        size="xs"
+        type="date"
+        label={t('runs.from')}
+        value={state.get('from')}
+        onChange={(event) => state.set({ from: event.currentTarget.value })}
+      />
+      <TextInput
+        size="xs"
+        type="date"
+        label={t('runs.to')}
+        value={state.get('to')}
+        onChange={(event) => state.set({ to: event.currentTarget.value })}
+      />
       {props.active && (
-        <Button size="xs" variant="subtle" onClick={() => state.set(Object.fromEntries(filterNames.map((name) => [name, undefined])))}>
+        <Button
+          size="xs"
+          variant="subtle"
+          onClick={() => state.set(Object.fromEntries(filterNames.map((name) => [name, undefined])))}
+        >
           {t('runs.clear')}
         </Button>
       )}
@@ -125,7 +188,14 @@ function Filters(props: { experiment: string; state: QueryState; unused: FilterN
 }
 
 /** A text filter that asks the server when the typing pauses, not at each letter. */
-function Typed(props: { name: FilterName; state: QueryState; width: number; placeholder?: string; wrong?: boolean; filter?: boolean }): ReactNode {
+function Typed(props: {
+  name: FilterName
+  state: QueryState
+  width: number
+  placeholder?: string
+  wrong?: boolean
+  filter?: boolean
+}): ReactNode {
   const known = props.state.get(props.name)
   const [text, setText] = useState(known)
   useEffect(() => setText(known), [known])

@@ -2,7 +2,16 @@
 import { useState } from 'react'
 import type { ReactNode } from 'react'
 import { useLocation } from 'wouter'
-import { Answer, Count, Figure, apiOf, formatBytes, formatMoment, useAnswer, useZone } from '../../foundation/browser.tsx'
+import {
+  Answer,
+  Count,
+  Figure,
+  apiOf,
+  formatBytes,
+  formatMoment,
+  useAnswer,
+  useZone,
+} from '../../foundation/browser.tsx'
 import { logbookContract } from '../contract.ts'
 import type { Run } from '../contract.ts'
 import { clipRun, sumRuns } from './day-strip.ts'
@@ -31,7 +40,14 @@ export function Today(props: { experiment: string }): ReactNode {
               <Figure value={<Count of={sum.runs} />} label={t('home.todayRuns')} />
               <Figure value={<Count of={sum.images} />} label={t('home.todayImages')} />
               <Figure value={formatBytes(sum.sizeBytes)} label={t('home.todaySize')} />
-              <Figure value={sum.liveShare > 0 && sum.liveShare < 0.01 ? t('home.lessThanOne') : `${Math.round(sum.liveShare * 100)} %`} label={t('home.todayLive')} />
+              <Figure
+                value={
+                  sum.liveShare > 0 && sum.liveShare < 0.01
+                    ? t('home.lessThanOne')
+                    : `${Math.round(sum.liveShare * 100)} %`
+                }
+                label={t('home.todayLive')}
+              />
             </div>
             <Strip experiment={experiment} runs={items} fromMs={fromMs} toMs={toMs} />
           </>
@@ -42,7 +58,10 @@ export function Today(props: { experiment: string }): ReactNode {
 }
 
 const tones: Record<Run['state'], string> = {
-  recording: 'var(--cy-info)', closing: 'var(--cy-info)', closed: 'var(--cy-stale)', crashed: 'var(--cy-warning)',
+  recording: 'var(--cy-info)',
+  closing: 'var(--cy-info)',
+  closed: 'var(--cy-stale)',
+  crashed: 'var(--cy-warning)',
 }
 
 function Strip(props: { experiment: string; runs: Run[]; fromMs: number; toMs: number }): ReactNode {
@@ -53,7 +72,13 @@ function Strip(props: { experiment: string; runs: Run[]; fromMs: number; toMs: n
   const hours = Array.from({ length: 9 }, (_, index) => props.fromMs + (index * spanMs) / 8)
   return (
     <div className="cy-day">
-      <svg className="cy-strip" viewBox="0 0 1000 30" preserveAspectRatio="none" role="img" aria-label={t('home.strip')}>
+      <svg
+        className="cy-strip"
+        viewBox="0 0 1000 30"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={t('home.strip')}
+      >
         <rect x="0" y="6" width="1000" height="18" fill="var(--cy-row)" />
         {props.runs.map((run) => {
           const span = clipRun(run, props.fromMs, props.toMs)
@@ -75,10 +100,17 @@ function Strip(props: { experiment: string; runs: Run[]; fromMs: number; toMs: n
         })}
       </svg>
       <div className="cy-strip-hours cy-quiet cy-small" aria-hidden="true">
-        {hours.map((atMs) => <span key={atMs} className="cy-number">{formatMoment(atMs, zone, 'short').slice(0, 5)}{formatMoment(atMs, zone, 'short').slice(8)}</span>)}
+        {hours.map((atMs) => (
+          <span key={atMs} className="cy-number">
+            {formatMoment(atMs, zone, 'short').slice(0, 5)}
+            {formatMoment(atMs, zone, 'short').slice(8)}
+          </span>
+        ))}
       </div>
       <p className="cy-quiet cy-small" aria-hidden="true">
-        {hover === undefined ? ' ' : `${hover.reference} · ${t(`kind.${hover.kind}`)} · ${hover.startedMs === null ? '' : formatMoment(hover.startedMs, zone)} · ${hover.description}`}
+        {hover === undefined
+          ? ' '
+          : `${hover.reference} · ${t(`kind.${hover.kind}`)} · ${hover.startedMs === null ? '' : formatMoment(hover.startedMs, zone)} · ${hover.description}`}
       </p>
     </div>
   )

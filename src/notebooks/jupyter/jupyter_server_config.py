@@ -23,6 +23,7 @@ c.ServerApp.tornado_settings = {
 }
 c.FileContentsManager.delete_to_trash = False
 c.KernelManager.transport = "ipc"
-c.LabApp.news_url = ""
+# None, not an empty string: only that keeps Lab from asking people about news.
+c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

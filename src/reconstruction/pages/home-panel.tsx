@@ -9,14 +9,26 @@ import { TrendPlots } from './trend-page.tsx'
 
 export default function HomeTracks(props: { experiment: string }): ReactNode {
   const { experiment } = props
-  const about = useAnswer(['logbook', 'experiment', experiment], (signal) => apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }))
+  const about = useAnswer(['logbook', 'experiment', experiment], (signal) =>
+    apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }),
+  )
   const series = about.data?.series[0]?.name
-  const tasks = useAnswer(['reconstruction', 'tasks', experiment, series], (signal) =>
-    apiOf(reconstructionContract).listTasks({ params: { experiment }, query: { ...(series === undefined ? {} : { series }), limit: 1000 } }, { signal }),
+  const tasks = useAnswer(
+    ['reconstruction', 'tasks', experiment, series],
+    (signal) =>
+      apiOf(reconstructionContract).listTasks(
+        { params: { experiment }, query: { ...(series === undefined ? {} : { series }), limit: 1000 } },
+        { signal },
+      ),
     { enabled: series !== undefined },
   )
-  const trend = useAnswer(['reconstruction', 'trend', experiment, series, 'home'], (signal) =>
-    apiOf(reconstructionContract).showTrend({ params: { experiment, series: series ?? '' }, query: { limit: 1000 } }, { signal }),
+  const trend = useAnswer(
+    ['reconstruction', 'trend', experiment, series, 'home'],
+    (signal) =>
+      apiOf(reconstructionContract).showTrend(
+        { params: { experiment, series: series ?? '' }, query: { limit: 1000 } },
+        { signal },
+      ),
     { enabled: series !== undefined },
   )
   return (
@@ -31,7 +43,9 @@ export default function HomeTracks(props: { experiment: string }): ReactNode {
               <Figure value={count('submitted')} label={t('home.working')} />
               <Figure value={count('failed')} label={t('home.failed')} />
             </div>
-            {points.length > 0 && series !== undefined && <TrendPlots experiment={experiment} series={series} points={points.slice(-60)} brief />}
+            {points.length > 0 && series !== undefined && (
+              <TrendPlots experiment={experiment} series={series} points={points.slice(-60)} brief />
+            )}
             <Link href={`/e/${experiment}/tracks`}>{t('home.all')}</Link>
           </div>
         )

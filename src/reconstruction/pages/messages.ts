@@ -13,7 +13,8 @@ export const t = messagesOf({
   'event.png': 'Save PNG',
   'export.view': 'window {low} … {high} counts, {map}, {view}',
   'export.inverted': '{map} inverted',
-  'image.label': 'Image of event {event} with {clusters, plural, one {# cluster} other {# clusters}}; facts and table follow',
+  'image.label':
+    'Image of event {event} with {clusters, plural, one {# cluster} other {# clusters}}; facts and table follow',
   'image.failed': 'The image cannot be shown',
   'image.loading': 'Image {event} is on the way…',
   'image.hover': 'drag pans · wheel zooms · Shift-drag sets the window · ? lists the keys',
@@ -84,7 +85,8 @@ export const t = messagesOf({
   'keys.zoomOut': 'Zoom out',
   'strip.label': 'Images of the run; height is the number of selected clusters',
   'strip.event': 'Event {event}',
-  'strip.known': 'Event {event}: {clusters, plural, =0 {no selected cluster} one {# selected cluster} other {# selected clusters}}',
+  'strip.known':
+    'Event {event}: {clusters, plural, =0 {no selected cluster} one {# selected cluster} other {# selected clusters}}',
   'clusters.title': 'Clusters of the event',
   'clusters.none': 'No cluster was found in this event.',
   'clusters.loading': 'Clusters are on the way…',
@@ -137,8 +139,10 @@ export const t = messagesOf({
   'tracks.incomplete': 'Not complete: {problems}',
   'tracks.pedestal': 'This pedestal run gave the pedestal map; later runs are reconstructed with it.',
   'tracks.notYet': 'Not reconstructed yet',
-  'tracks.notYetRecording': 'The reconstruction starts by itself when the run is closed and its file has arrived; it usually takes seconds.',
-  'tracks.notYetClosed': 'The reconstruction of a closed run starts by itself. If it has not after a minute, start it here.',
+  'tracks.notYetRecording':
+    'The reconstruction starts by itself when the run is closed and its file has arrived; it usually takes seconds.',
+  'tracks.notYetClosed':
+    'The reconstruction of a closed run starts by itself. If it has not after a minute, start it here.',
   'tracks.waiting': 'Waiting: {reason}',
   'tracks.working': 'The reconstruction is running.',
   'tracks.failed': 'The reconstruction failed: {reason}',

@@ -2,7 +2,21 @@
 import { Button, NativeSelect } from '@mantine/core'
 import type { ReactNode } from 'react'
 import { useLocation } from 'wouter'
-import { Answer, Empty, Moment, PageHead, Panel, Problem, Waiting, apiOf, significant, useAnswer, usePages, useQueryState, useTitle } from '../../foundation/browser.tsx'
+import {
+  Answer,
+  Empty,
+  Moment,
+  PageHead,
+  Panel,
+  Problem,
+  Waiting,
+  apiOf,
+  significant,
+  useAnswer,
+  usePages,
+  useQueryState,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import type { PageProps } from '../../foundation/browser.tsx'
 import { LinePlot } from '../../foundation/browser-plot.tsx'
 import type { Line } from '../../foundation/browser-plot.tsx'
@@ -15,7 +29,9 @@ export default function TrendPage(props: PageProps): ReactNode {
   const experiment = props.params['experiment'] ?? ''
   useTitle(t('trend.title'))
   const state = useQueryState()
-  const about = useAnswer(['logbook', 'experiment', experiment], (signal) => apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }))
+  const about = useAnswer(['logbook', 'experiment', experiment], (signal) =>
+    apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }),
+  )
   return (
     <Answer to={about}>
       {({ series }) => {
@@ -26,13 +42,21 @@ export default function TrendPage(props: PageProps): ReactNode {
               title={t('trend.title')}
               aside={
                 series.length > 1 && (
-                  <NativeSelect size="xs" aria-label={t('trend.series')} value={chosen?.name ?? ''} onChange={(event) => state.set({ series: event.currentTarget.value })} data={series.map((item) => item.name)} />
+                  <NativeSelect
+                    size="xs"
+                    aria-label={t('trend.series')}
+                    value={chosen?.name ?? ''}
+                    onChange={(event) => state.set({ series: event.currentTarget.value })}
+                    data={series.map((item) => item.name)}
+                  />
                 )
               }
             />
             <div className="cy-stack">
               {chosen !== undefined && <Trend experiment={experiment} series={chosen.name} />}
-              <Panel title={t('trend.calibrations')}><Calibrations experiment={experiment} /></Panel>
+              <Panel title={t('trend.calibrations')}>
+                <Calibrations experiment={experiment} />
+              </Panel>
             </div>
           </>
         )
@@ -44,27 +68,46 @@ export default function TrendPage(props: PageProps): ReactNode {
 function Trend(props: { experiment: string; series: string }): ReactNode {
   const { experiment, series } = props
   const points = usePages(['reconstruction', 'trend', experiment, series], (cursor, signal) =>
-    apiOf(reconstructionContract).showTrend({ params: { experiment, series }, query: { limit: 1000, ...(cursor === undefined ? {} : { cursor }) } }, { signal }),
+    apiOf(reconstructionContract).showTrend(
+      { params: { experiment, series }, query: { limit: 1000, ...(cursor === undefined ? {} : { cursor }) } },
+      { signal },
+    ),
   )
   if (points.waiting) return <Waiting rows={4} height={120} />
   if (points.error !== null && points.items.length === 0) return <Problem error={points.error} onRetry={points.retry} />
-  if (points.items.length === 0) return <Empty title={t('trend.none')}><p>{t('trend.noneHint')}</p></Empty>
+  if (points.items.length === 0)
+    return (
+      <Empty title={t('trend.none')}>
+        <p>{t('trend.noneHint')}</p>
+      </Empty>
+    )
   return (
     <>
       <TrendPlots experiment={experiment} series={series} points={points.items} />
       <p className="cy-quiet cy-small">
-        {t('trend.hint')} {points.more !== undefined && <Button size="compact-sm" variant="default" onClick={points.more}>{t('trend.more')}</Button>}
+        {t('trend.hint')}{' '}
+        {points.more !== undefined && (
+          <Button size="compact-sm" variant="default" onClick={points.more}>
+            {t('trend.more')}
+          </Button>
+        )}
       </p>
     </>
   )
 }
 
-export function TrendPlots(props: { experiment: string; series: string; points: TrendPoint[]; brief?: boolean }): ReactNode {
+export function TrendPlots(props: {
+  experiment: string
+  series: string
+  points: TrendPoint[]
+  brief?: boolean
+}): ReactNode {
   const [, navigate] = useLocation()
   // A run may have results of several codes or calibrations; the newest stands for it.
   const newest = new Map(props.points.toSorted((a, b) => a.madeAtMs - b.madeAtMs).map((point) => [point.number, point]))
   const points = [...newest.values()].sort((a, b) => a.number - b.number)
-  const perImage = (value: (point: TrendPoint) => number): Array<number | null> => points.map((point) => (point.images > 0 ? value(point) / point.images : null))
+  const perImage = (value: (point: TrendPoint) => number): Array<number | null> =>
+    points.map((point) => (point.images > 0 ? value(point) / point.images : null))
   const plot = (title: string, lines: Line[]): ReactNode => (
     <LinePlot
       title={title}
@@ -81,9 +124,19 @@ export function TrendPlots(props: { experiment: string; series: string; points: 
     />
   )
   const hasTruth = points.some((point) => point.efficiency !== null)
-  const clusters = plot(t('trend.perImage'), [{ label: t('tracks.selected'), values: perImage((point) => point.selectedClusters) }])
-  const light = plot(t('trend.light'), [{ label: t('fact.light'), values: perImage((point) => point.selectedLightCounts) }])
-  if (props.brief === true) return <div className="cy-plots">{clusters}{light}</div>
+  const clusters = plot(t('trend.perImage'), [
+    { label: t('tracks.selected'), values: perImage((point) => point.selectedClusters) },
+  ])
+  const light = plot(t('trend.light'), [
+    { label: t('fact.light'), values: perImage((point) => point.selectedLightCounts) },
+  ])
+  if (props.brief === true)
+    return (
+      <div className="cy-plots">
+        {clusters}
+        {light}
+      </div>
+    )
   return (
     <div className="cy-grid cy-grid-wide">
       <Panel title={t('trend.perImage')}>{clusters}</Panel>
@@ -96,14 +149,19 @@ export function TrendPlots(props: { experiment: string; series: string; points: 
           ])}
         </Panel>
       )}
-      <Panel title={t('trend.speed')}>{plot(t('trend.speed'), [{ label: t('tracks.took'), values: perImage((point) => point.wallMs / 1000) }])}</Panel>
+      <Panel title={t('trend.speed')}>
+        {plot(t('trend.speed'), [{ label: t('tracks.took'), values: perImage((point) => point.wallMs / 1000) }])}
+      </Panel>
     </div>
   )
 }
 
 function Calibrations(props: { experiment: string }): ReactNode {
   const calibrations = useAnswer(['reconstruction', 'calibrations', props.experiment], (signal) =>
-    apiOf(reconstructionContract).listCalibrations({ params: { experiment: props.experiment }, query: { limit: 100 } }, { signal }),
+    apiOf(reconstructionContract).listCalibrations(
+      { params: { experiment: props.experiment }, query: { limit: 100 } },
+      { signal },
+    ),
   )
   return (
     <Answer to={calibrations}>
@@ -116,9 +174,15 @@ function Calibrations(props: { experiment: string }): ReactNode {
               <thead>
                 <tr>
                   <th scope="col">{t('trend.series')}</th>
-                  <th scope="col" className="cy-right">{t('trend.version')}</th>
-                  <th scope="col" className="cy-right">{t('trend.fromRun')}</th>
-                  <th scope="col" className="cy-right">{t('trend.madeFrom')}</th>
+                  <th scope="col" className="cy-right">
+                    {t('trend.version')}
+                  </th>
+                  <th scope="col" className="cy-right">
+                    {t('trend.fromRun')}
+                  </th>
+                  <th scope="col" className="cy-right">
+                    {t('trend.madeFrom')}
+                  </th>
                   <th scope="col">{t('tracks.made')}</th>
                   <th scope="col">{t('tracks.files')}</th>
                 </tr>
@@ -130,8 +194,20 @@ function Calibrations(props: { experiment: string }): ReactNode {
                     <td className="cy-right">{item.version}</td>
                     <td className="cy-right">{item.fromRun}</td>
                     <td className="cy-right">{item.madeFromRun}</td>
-                    <td><Moment atMs={item.madeAtMs} /></td>
-                    <td className="cy-mono" title={Object.entries(item.quality).map(([name, value]) => `${name} ${typeof value === 'number' ? significant(value, 4) : String(value)}`).join('\n')}>{item.key}</td>
+                    <td>
+                      <Moment atMs={item.madeAtMs} />
+                    </td>
+                    <td
+                      className="cy-mono"
+                      title={Object.entries(item.quality)
+                        .map(
+                          ([name, value]) =>
+                            `${name} ${typeof value === 'number' ? significant(value, 4) : String(value)}`,
+                        )
+                        .join('\n')}
+                    >
+                      {item.key}
+                    </td>
                   </tr>
                 ))}
               </tbody>

@@ -26,7 +26,8 @@ export function runCommandLine(
   let stopping = false
   const ended = once(child, 'exit') as Promise<[number | null]>
   const done = ended.then(([code]) => {
-    if (code !== 0 && !stopping) throw shellFaults.demoFailed(`cygnet ${argv.join(' ')} ended with code ${code}: ${lastWords.trim()}`)
+    if (code !== 0 && !stopping)
+      throw shellFaults.demoFailed(`cygnet ${argv.join(' ')} ended with code ${code}: ${lastWords.trim()}`)
   })
   done.catch(() => {})
   return {

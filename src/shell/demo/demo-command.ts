@@ -66,18 +66,26 @@ async function demoForPeople(context: CommandContext, checkout: string, options:
   for (const line of welcome(platform, link.url)) output.line(line)
   await openInBrowser(platform.home, link.url)
   const detector = takeData(demo, { runs: Number(options.runs), images: 20, paceSeconds: 1 }, (event) => {
-    if (event.event === 'run-begun') output.line(`run sim:${String(event.number)} (${String(event.kind)}) is being recorded`)
+    if (event.event === 'run-begun')
+      output.line(`run sim:${String(event.number)} (${String(event.kind)}) is being recorded`)
     if (event.event === 'safe') output.line(`${String(event.file)} is safe`)
     if (event.event === 'trouble') output.line(`TROUBLE with ${String(event.file)}: ${String(event.detail)}`)
   })
-  void detector.simulated.then(() => output.line('The simulated detector rests. Ctrl-C ends the demo; its data stay for the next one.'))
+  void detector.simulated.then(() =>
+    output.line('The simulated detector rests. Ctrl-C ends the demo; its data stay for the next one.'),
+  )
   await stop
   output.line('stopping')
   await detector.stop()
   await platform.stop()
 }
 
-async function start(checkout: string, home: string, { port }: DemoOptions, onProgress: (message: string) => void): Promise<Platform> {
+async function start(
+  checkout: string,
+  home: string,
+  { port }: DemoOptions,
+  onProgress: (message: string) => void,
+): Promise<Platform> {
   return startPlatform({ checkout, home, port: port === undefined ? await freePortPair() : Number(port), onProgress })
 }
 

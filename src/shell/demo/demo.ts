@@ -34,14 +34,25 @@ export async function prepareDemo(platform: Platform): Promise<Demo> {
   const anonymous = createClient(identityContract, { baseUrl: platform.addresses.publicUrl })
   const { accessToken } = await anonymous.token({ body: { code: url.split('#code=')[1]! } })
   const settings = { baseUrl: platform.addresses.publicUrl, headers: { authorization: `Bearer ${accessToken}` } }
-  const demo: Demo = { platform, folder, keyFile: join(folder, 'daq.key'), client: (contract) => createClient(contract, settings) }
+  const demo: Demo = {
+    platform,
+    folder,
+    keyFile: join(folder, 'daq.key'),
+    client: (contract) => createClient(contract, settings),
+  }
   await createExperiment(demo)
   await createKey(demo)
   return demo
 }
 
 async function createExperiment({ client }: Demo): Promise<void> {
-  const body = { name: experiment, title: 'Demonstration on simulated data', setup, setupTitle: 'LIME (simulated)', series }
+  const body = {
+    name: experiment,
+    title: 'Demonstration on simulated data',
+    setup,
+    setupTitle: 'LIME (simulated)',
+    series,
+  }
   try {
     await client(logbookContract).createExperiment({ body })
   } catch (error) {
@@ -80,7 +91,8 @@ export function takeData(
   options: { runs: number; images: number; paceSeconds: number },
   onEvent: (event: DaqEvent) => void,
 ): TakingData {
-  if (!Number.isInteger(options.runs) || options.runs < 1) throw shellFaults.usage('--runs takes a number of 1 or more.')
+  if (!Number.isInteger(options.runs) || options.runs < 1)
+    throw shellFaults.usage('--runs takes a number of 1 or more.')
   const place = ['--experiment', experiment, '--setup', setup, '--series', series]
   const access = ['--server', platform.addresses.publicUrl, '--key-file', keyFile]
   const agent = runCommandLine(['daq', 'watch', folder, ...place, ...access], onEvent)

@@ -38,7 +38,8 @@ export async function enterSession(client: Client<typeof notebooksContract>, ses
     redirect: 'manual',
   })
   const cookie = answer.headers.getSetCookie()[0]?.split(';', 1)[0]
-  if (!cookie) throw shellFaults.demoFailed(`The notebook's ticket was not taken: ${answer.status} ${await answer.text()}`)
+  if (!cookie)
+    throw shellFaults.demoFailed(`The notebook's ticket was not taken: ${answer.status} ${await answer.text()}`)
   return cookie
 }
 
@@ -46,7 +47,10 @@ export async function enterSession(client: Client<typeof notebooksContract>, ses
 export async function runNotebook(session: Session, cookie: string): Promise<{ pictures: number }> {
   const baseUrl = session.url.replace(/lab$/, '')
   const answer = await fetch(`${baseUrl}api/contents/${session.openPath}`, { headers: { cookie } })
-  if (!answer.ok) throw shellFaults.demoFailed(`The notebook ${session.openPath} cannot be read: ${answer.status} ${await answer.text()}`)
+  if (!answer.ok)
+    throw shellFaults.demoFailed(
+      `The notebook ${session.openPath} cannot be read: ${answer.status} ${await answer.text()}`,
+    )
   const { content } = (await answer.json()) as NotebookFile
   const kernel = await openKernel({ baseUrl, cookie })
   try {

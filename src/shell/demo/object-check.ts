@@ -11,7 +11,10 @@ import { shellFaults } from '../errors.ts'
 import { s3Region } from '../home.ts'
 import { experiment, series, type Demo } from './demo.ts'
 
-export async function compareObjects(demo: Demo, runs: { number: number }[]): Promise<{ count: number; rawBytes: number }> {
+export async function compareObjects(
+  demo: Demo,
+  runs: { number: number }[],
+): Promise<{ count: number; rawBytes: number }> {
   const identity = demo.client(identityContract)
   const key = await identity.createAccessKey({ body: { label: 'demo check', limits: { experiment } } })
   const s3 = createS3Client({ url: demo.platform.addresses.s3Url, region: s3Region, ...key })
@@ -19,14 +22,18 @@ export async function compareObjects(demo: Demo, runs: { number: number }[]): Pr
   let rawBytes = 0
   for (const { number } of runs) {
     const { files } = await demo.client(logbookContract).showRun({ params: { experiment, run: `${series}:${number}` } })
-    if (!files.some(({ role }) => role === 'raw')) throw shellFaults.demoFailed(`Run ${number} has no file in the store.`)
+    if (!files.some(({ role }) => role === 'raw'))
+      throw shellFaults.demoFailed(`Run ${number} has no file in the store.`)
     for (const file of files) {
       const original = join(demo.folder, file.key.slice(file.key.lastIndexOf('/') + 1))
       const stored = await s3.getObject(file.bucket, file.key)
       const [storedSum, originalSum] = await Promise.all([sha256Of(stored), sha256Of(createReadStream(original))])
-      if (storedSum !== originalSum) throw shellFaults.demoFailed(`${file.bucket}/${file.key} differs from ${original}.`)
+      if (storedSum !== originalSum)
+        throw shellFaults.demoFailed(`${file.bucket}/${file.key} differs from ${original}.`)
       if (file.state !== 'safe' || file.sha256 !== originalSum) {
-        throw shellFaults.demoFailed(`The logbook says ${file.state} with checksum ${file.sha256} of ${file.key}; it is ${originalSum}.`)
+        throw shellFaults.demoFailed(
+          `The logbook says ${file.state} with checksum ${file.sha256} of ${file.key}; it is ${originalSum}.`,
+        )
       }
       count++
       if (file.role === 'raw') rawBytes += (await stat(original)).size

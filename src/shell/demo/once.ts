@@ -50,7 +50,11 @@ export async function runOnce(platform: Platform, onProgress: (message: string) 
   const detector = takeData(demo, { runs: dataRuns, images: imagesPerRun, paceSeconds: 0 }, (event) => {
     onProgress(sentenceOf(event))
     if (event.event === 'run-written') {
-      written.push({ number: Number(event.number), kind: event.kind as WrittenRun['kind'], closedMs: Number(event.atMs) })
+      written.push({
+        number: Number(event.number),
+        kind: event.kind as WrittenRun['kind'],
+        closedMs: Number(event.atMs),
+      })
     }
     if (event.event === 'safe') noteSafe(written, String(event.run), Number(event.atMs))
   })
@@ -110,13 +114,17 @@ async function resultMs({ client }: Demo, { number }: WrittenRun): Promise<numbe
     if (done?.kind === 'pedestal' || (done && summaries.length > 0)) return done.updatedAtMs
     const failed = tasks.find((task) => task.state === 'failed')
     if (failed) throw shellFaults.demoFailed(`The reconstruction of ${run} failed: ${failed.reason}`)
-    if (performance.now() > deadlineMs) throw shellFaults.demoFailed(`${run} has no result after five minutes: ${JSON.stringify(tasks)}`)
+    if (performance.now() > deadlineMs)
+      throw shellFaults.demoFailed(`${run} has no result after five minutes: ${JSON.stringify(tasks)}`)
     await sleep(50)
   }
 }
 
 /** The platform's own figures and an independent look at the same clusters must both be good, and agree. */
-async function matchAll(demo: Demo, written: WrittenRun[]): Promise<OutsideMatch & { efficiency: number; purity: number }> {
+async function matchAll(
+  demo: Demo,
+  written: WrittenRun[],
+): Promise<OutsideMatch & { efficiency: number; purity: number }> {
   const total: OutsideMatch = { images: 0, clusters: 0, findable: 0, found: 0, selected: 0, pure: 0 }
   for (const { number } of written.filter(({ kind }) => kind === 'data')) {
     const params = { experiment, run: `${series}:${number}` }
@@ -127,27 +135,42 @@ async function matchAll(demo: Demo, written: WrittenRun[]): Promise<OutsideMatch
       throw shellFaults.demoFailed(`${params.run}: ${summary.images} of ${imagesPerRun} images reconstructed.`)
     }
     const { run } = await demo.client(logbookContract).showRun({ params })
-    if (run.state !== 'closed' || run.images !== imagesPerRun) throw shellFaults.demoFailed(`${params.run} is ${run.state} with ${run.images} images.`)
-    const match = await matchOutside(demo, params.run, join(demo.folder, `run${String(number).padStart(5, '0')}.truth.json`))
+    if (run.state !== 'closed' || run.images !== imagesPerRun)
+      throw shellFaults.demoFailed(`${params.run} is ${run.state} with ${run.images} images.`)
+    const match = await matchOutside(
+      demo,
+      params.run,
+      join(demo.folder, `run${String(number).padStart(5, '0')}.truth.json`),
+    )
     const efficiency = match.found / match.findable
     if (Math.abs(efficiency - (summary.efficiency ?? 0)) > 0.15) {
-      throw shellFaults.demoFailed(`${params.run}: efficiency ${efficiency} from outside, ${summary.efficiency} by the platform.`)
+      throw shellFaults.demoFailed(
+        `${params.run}: efficiency ${efficiency} from outside, ${summary.efficiency} by the platform.`,
+      )
     }
     for (const key of Object.keys(total) as (keyof OutsideMatch)[]) total[key] += match[key]
   }
   const efficiency = total.found / total.findable
   const purity = total.pure / total.selected
   if (!(efficiency >= leastEfficiency && purity >= leastPurity)) {
-    throw shellFaults.demoFailed(`Only ${total.found} of ${total.findable} tracks found; ${total.pure} of ${total.selected} clusters are tracks.`)
+    throw shellFaults.demoFailed(
+      `Only ${total.found} of ${total.findable} tracks found; ${total.pure} of ${total.selected} clusters are tracks.`,
+    )
   }
   return { ...total, efficiency, purity }
 }
 
 /** Opens the run in a notebook and runs its cells; answers how long it took until JupyterLab was usable. */
-async function checkNotebook({ client }: Demo, run: WrittenRun, onProgress: (message: string) => void): Promise<number> {
+async function checkNotebook(
+  { client }: Demo,
+  run: WrittenRun,
+  onProgress: (message: string) => void,
+): Promise<number> {
   const startedMs = performance.now()
   const api = client(notebooksContract)
-  const session = await startSession(api, experiment, `${series}:${run.number}`, (state) => onProgress(`notebook: ${state}`))
+  const session = await startSession(api, experiment, `${series}:${run.number}`, (state) =>
+    onProgress(`notebook: ${state}`),
+  )
   const cookie = await enterSession(api, session)
   const readyMs = performance.now() - startedMs
   onProgress('notebook: running its cells')

@@ -29,7 +29,9 @@ export async function matchOutside({ client }: Demo, run: string, truthFile: str
   const match = { images: truth.images.length, clusters: clusters.length, findable: 0, found: 0, selected: 0, pure: 0 }
   for (const { event, tracks } of truth.images) {
     const selected = clusters.filter((cluster) => cluster.event === event && cluster.selected)
-    const findable = tracks.filter((track) => track.expectedCounts > leastCounts && isInside(track, truth.frameWidth, acceptance))
+    const findable = tracks.filter(
+      (track) => track.expectedCounts > leastCounts && isInside(track, truth.frameWidth, acceptance),
+    )
     match.findable += findable.length
     match.found += findable.filter((track) => selected.some((cluster) => shareOfLight(track, cluster) > 0.5)).length
     match.selected += selected.length

@@ -58,7 +58,13 @@ function cookieValue(header: string): string | undefined {
 function redeemAtControl(socketPath: string, ticket: string): Promise<RedeemedTicket> {
   return new Promise((done, failed) => {
     const headers = { 'content-type': 'application/json' }
-    const options = { socketPath, method: 'POST', path: '/api/identity/content-tickets/redeem', headers, timeout: 10_000 }
+    const options = {
+      socketPath,
+      method: 'POST',
+      path: '/api/identity/content-tickets/redeem',
+      headers,
+      timeout: 10_000,
+    }
     const request = httpRequest(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))

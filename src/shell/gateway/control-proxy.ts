@@ -24,7 +24,9 @@ export function createControlProxy(socketPath: string, log: Logger) {
       if (!failure) return
       const code = failure.code ?? ''
       const mayRetry =
-        (notListening.has(code) || (cutOff.has(code) && isRead(request))) && !response.headersSent && !response.destroyed
+        (notListening.has(code) || (cutOff.has(code) && isRead(request))) &&
+        !response.headersSent &&
+        !response.destroyed
       if (!mayRetry || performance.now() > deadlineMs) return answerUnavailable(request, response, failure, log)
       await sleep(retryEveryMs)
     }

@@ -9,7 +9,9 @@ export function createPermit(followed: FollowedSnapshot<PlatformSnapshot>) {
   return (subject: Subject, action: Action, resource: Resource): void => {
     const patienceMs = action === 'data.read' || subject.kind === 'client' ? staleForClientsMs : staleForPeopleMs
     if (followed.ageMs() > patienceMs) {
-      throw shellFaults.controlUnavailable('Who may do this cannot be said any more: the control process is away for too long.')
+      throw shellFaults.controlUnavailable(
+        'Who may do this cannot be said any more: the control process is away for too long.',
+      )
     }
     const decision = decide(subject, action, resource)
     if (!decision.allow) throw identityFaults.notAllowed(decision.reason)

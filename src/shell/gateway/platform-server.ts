@@ -27,12 +27,15 @@ const controlPrefixes = ['/api/', '/oidc/', '/.well-known/', '/metrics']
 export function createPlatformServer(faces: PlatformFaces): Server {
   const platformHost = new URL(faces.publicUrl).host
   const contentHost = new URL(faces.contentUrl).host
-  const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0, headersTimeout: 15_000 }, (request, response) => {
-    route(request, response).catch((error: unknown) => {
-      faces.log.error({ err: error, path: request.url }, 'gateway failed on a request')
-      response.destroy()
-    })
-  })
+  const server = createServer(
+    { maxHeaderSize: 32 * 1024, requestTimeout: 0, headersTimeout: 15_000 },
+    (request, response) => {
+      route(request, response).catch((error: unknown) => {
+        faces.log.error({ err: error, path: request.url }, 'gateway failed on a request')
+        response.destroy()
+      })
+    },
+  )
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0]!

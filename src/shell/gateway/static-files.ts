@@ -30,7 +30,9 @@ export function createStaticFiles(folder: string, headers: Record<string, string
     }
     const { file, sizeBytes } = asset ?? (await assetAt(folder, '/index.html')) ?? { file: undefined, sizeBytes: 0 }
     if (file === undefined) {
-      response.writeHead(503, { ...headers, 'content-type': 'text/plain' }).end('The web app is not built. Run: ./cygnet up\n')
+      response
+        .writeHead(503, { ...headers, 'content-type': 'text/plain' })
+        .end('The web app is not built. Run: ./cygnet up\n')
       return
     }
     response.writeHead(200, {

@@ -3,7 +3,17 @@ import { useQuery } from '@tanstack/react-query'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
-import { FrameContext, Lazily, MeContext, Problem, ShortcutContext, SlotContext, ZoneContext, apiOf, createKeyReader } from '../../foundation/browser.tsx'
+import {
+  FrameContext,
+  Lazily,
+  MeContext,
+  Problem,
+  ShortcutContext,
+  SlotContext,
+  ZoneContext,
+  apiOf,
+  createKeyReader,
+} from '../../foundation/browser.tsx'
 import type { PageRoute, ShortcutRegistry, Zone } from '../../foundation/browser.tsx'
 import { Fault } from '../../foundation/errors.ts'
 import { identityContract } from '../../identity/contract.ts'
@@ -77,7 +87,9 @@ function Pages(): ReactNode {
     return (
       <Bare>
         {me.error === null ? (
-          <p className="cy-quiet" role="status">{t('app.starting')}</p>
+          <p className="cy-quiet" role="status">
+            {t('app.starting')}
+          </p>
         ) : (
           <Problem error={me.error} onRetry={() => void me.refetch()} />
         )}

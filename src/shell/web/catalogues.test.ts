@@ -55,18 +55,24 @@ describe('message catalogues', () => {
       const files = [...filesBelow(folder), ...shared].filter((file) => !file.endsWith(join(name, catalogue)))
       const known = keysOf(join(folder, catalogue))
       const used = usedKeys(files)
-      const asked = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\bt\(\s*'([^']+)'/g)].map((match) => match[1] ?? ''))
+      const asked = files.flatMap((file) =>
+        [...readFileSync(file, 'utf8').matchAll(/\bt\(\s*'([^']+)'/g)].map((match) => match[1] ?? ''),
+      )
       expect(asked.filter((key) => !known.has(key))).toEqual([])
-      expect([...known].filter((key) => !used.whole.has(key) && !used.patterns.some((pattern) => pattern.test(key)))).toEqual([])
+      expect(
+        [...known].filter((key) => !used.whole.has(key) && !used.patterns.some((pattern) => pattern.test(key))),
+      ).toEqual([])
     })
 
     test(`${name}: no words outside of the catalogue`, () => {
       const loose = filesBelow(folder)
         .filter((file) => file.endsWith('.tsx'))
         .flatMap((file) =>
-          [...readFileSync(file, 'utf8').matchAll(/(?:<\w[^<>]*|\))>\s*([A-Za-z][a-z]+(?: [a-z]+)*)[.!?]?\s*<\/|(?:label|title|placeholder|aria-label)="([^"]*[a-z]{3}[^"]*)"/g)].map(
-            (match) => `${file}: ${match[1] ?? match[2]}`,
-          ),
+          [
+            ...readFileSync(file, 'utf8').matchAll(
+              /(?:<\w[^<>]*|\))>\s*([A-Za-z][a-z]+(?: [a-z]+)*)[.!?]?\s*<\/|(?:label|title|placeholder|aria-label)="([^"]*[a-z]{3}[^"]*)"/g,
+            ),
+          ].map((match) => `${file}: ${match[1] ?? match[2]}`),
         )
       expect(loose).toEqual([])
     })

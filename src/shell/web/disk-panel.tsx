@@ -9,7 +9,10 @@ import { t } from './messages.ts'
 export default function DiskPanel(): ReactNode {
   const may = useMay()
   const allowed = may('ops.read')
-  const status = useAnswer(['shell', 'status'], (signal) => apiOf(shellContract).status({}, { signal }), { everyMs: 10_000, enabled: allowed })
+  const status = useAnswer(['shell', 'status'], (signal) => apiOf(shellContract).status({}, { signal }), {
+    everyMs: 10_000,
+    enabled: allowed,
+  })
   if (!allowed) return <Link href="/status">{t('me.status')}</Link>
   return (
     <Answer to={status}>
@@ -20,7 +23,9 @@ export default function DiskPanel(): ReactNode {
             <div>
               <div className="cy-row cy-small">
                 <span className="cy-quiet">{t('disk.used')}</span>
-                <span className="cy-number cy-row-end">{t('disk.free', { free: formatBytes(disk.freeBytes), total: formatBytes(disk.totalBytes) })}</span>
+                <span className="cy-number cy-row-end">
+                  {t('disk.free', { free: formatBytes(disk.freeBytes), total: formatBytes(disk.totalBytes) })}
+                </span>
               </div>
               <Progress value={used} size="sm" color={used > 90 ? 'red' : 'water'} aria-label={t('disk.used')} />
             </div>

@@ -8,5 +8,7 @@ export const framePages: PageSlot = {
     { path: '/', title: t('home.title'), load: () => import('./start-page.tsx') },
     { path: '/status', title: t('status.title'), load: () => import('./status-page.tsx') },
   ],
-  homePanels: [{ id: 'disk', title: t('disk.title'), order: 90, column: 'side', load: () => import('./disk-panel.tsx') }],
+  homePanels: [
+    { id: 'disk', title: t('disk.title'), order: 90, column: 'side', load: () => import('./disk-panel.tsx') },
+  ],
 }

@@ -4,7 +4,20 @@ import { useQueryClient } from '@tanstack/react-query'
 import { use, useEffect, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
-import { LiveContext, SlotContext, StateMark, ZoneContext, apiOf, formatAge, formatMoment, useAnswer, useLive, useMe, useNow, useShortcuts } from '../../foundation/browser.tsx'
+import {
+  LiveContext,
+  SlotContext,
+  StateMark,
+  ZoneContext,
+  apiOf,
+  formatAge,
+  formatMoment,
+  useAnswer,
+  useLive,
+  useMe,
+  useNow,
+  useShortcuts,
+} from '../../foundation/browser.tsx'
 import type { LiveState, NavigationEntry, Tone } from '../../foundation/browser.tsx'
 import { identityContract } from '../../identity/contract.ts'
 import { logbookContract } from '../../logbook/contract.ts'
@@ -27,7 +40,9 @@ function useExperiment(names: string[]): string | undefined {
 }
 
 export function Frame(props: { children: ReactNode }): ReactNode {
-  const experiments = useAnswer(['logbook', 'experiments'], (signal) => apiOf(logbookContract).listExperiments({}, { signal }))
+  const experiments = useAnswer(['logbook', 'experiments'], (signal) =>
+    apiOf(logbookContract).listExperiments({}, { signal }),
+  )
   const items = experiments.data?.items ?? []
   const experiment = useExperiment(items.map((item) => item.name))
   const live = useLiveEvents(experiment)
@@ -54,11 +69,27 @@ export function Frame(props: { children: ReactNode }): ReactNode {
 
   return (
     <LiveContext value={live}>
-      <a className="cy-skip" href="#content">{t('app.skip')}</a>
-      <AppShell header={{ height: 48 }} navbar={{ width: 152, breakpoint: 'sm', collapsed: { mobile: !navigationOpen } }} padding={0}>
+      <a className="cy-skip" href="#content">
+        {t('app.skip')}
+      </a>
+      <AppShell
+        header={{ height: 48 }}
+        navbar={{ width: 152, breakpoint: 'sm', collapsed: { mobile: !navigationOpen } }}
+        padding={0}
+      >
         <AppShell.Header className="cy-header">
-          <Burger hiddenFrom="sm" size="sm" opened={navigationOpen} onClick={() => setNavigationOpen((open) => !open)} aria-label={t('app.menu')} />
-          <Link href={experiment === undefined ? '/' : `/e/${experiment}`} className="cy-brand" aria-label={t('app.name')}>
+          <Burger
+            hiddenFrom="sm"
+            size="sm"
+            opened={navigationOpen}
+            onClick={() => setNavigationOpen((open) => !open)}
+            aria-label={t('app.menu')}
+          />
+          <Link
+            href={experiment === undefined ? '/' : `/e/${experiment}`}
+            className="cy-brand"
+            aria-label={t('app.name')}
+          >
             <img src="/cygnet.svg" alt="" width="24" height="24" />
             <span>{t('app.name')}</span>
           </Link>
@@ -113,14 +144,21 @@ function LiveLight(): ReactNode {
   const nowMs = useNow()
   const age = formatAge(nowMs - live.heardAtMs)
   const explain =
-    live.state === 'live' ? t('live.explainLive', { age })
-    : live.state === 'delayed' ? t('live.explainDelayed', { age })
-    : t('live.explainDisconnected')
+    live.state === 'live'
+      ? t('live.explainLive', { age })
+      : live.state === 'delayed'
+        ? t('live.explainDelayed', { age })
+        : t('live.explainDisconnected')
   return (
     <span className="cy-live" role="status">
       <StateMark tone={lightTones[live.state]} title={explain} className={live.state === 'live' ? 'cy-live-on' : ''}>
         {t(`live.${live.state}`)}
-        {live.state !== 'live' && live.heardAtMs > 0 && <span className="cy-number" aria-hidden="true"> {age}</span>}
+        {live.state !== 'live' && live.heardAtMs > 0 && (
+          <span className="cy-number" aria-hidden="true">
+            {' '}
+            {age}
+          </span>
+        )}
       </StateMark>
     </span>
   )
@@ -131,8 +169,17 @@ function Clock(): ReactNode {
   const nowMs = useNow()
   const name = t(`zone.${zone}`)
   return (
-    <Button size="compact-sm" variant="subtle" color="gray" className="cy-clock" title={t('zone.label', { zone: name })} onClick={() => setZone(zone === 'utc' ? 'local' : 'utc')}>
-      <span className="cy-number" aria-hidden="true">{formatMoment(nowMs, zone, 'short')}</span>
+    <Button
+      size="compact-sm"
+      variant="subtle"
+      color="gray"
+      className="cy-clock"
+      title={t('zone.label', { zone: name })}
+      onClick={() => setZone(zone === 'utc' ? 'local' : 'utc')}
+    >
+      <span className="cy-number" aria-hidden="true">
+        {formatMoment(nowMs, zone, 'short')}
+      </span>
       <span className="cy-visually-hidden">{t('zone.label', { zone: name })}</span>
     </Button>
   )
@@ -159,11 +206,19 @@ function PersonMenu(props: { onHelp: () => void }): ReactNode {
       <Menu.Dropdown>
         <Menu.Item onClick={() => navigate('/me')}>{t('me.page')}</Menu.Item>
         <Menu.Item onClick={() => navigate('/status')}>{t('me.status')}</Menu.Item>
-        <Menu.Item onClick={props.onHelp} rightSection={<kbd>?</kbd>}>{t('me.keys')}</Menu.Item>
+        <Menu.Item onClick={props.onHelp} rightSection={<kbd>?</kbd>}>
+          {t('me.keys')}
+        </Menu.Item>
         <Menu.Divider />
         <Menu.Label>{t('me.scheme')}</Menu.Label>
         {(['auto', 'light', 'dark'] as const).map((scheme) => (
-          <Menu.Item key={scheme} role="menuitemradio" aria-checked={colorScheme === scheme} onClick={() => setColorScheme(scheme)} rightSection={colorScheme === scheme ? '✓' : undefined}>
+          <Menu.Item
+            key={scheme}
+            role="menuitemradio"
+            aria-checked={colorScheme === scheme}
+            onClick={() => setColorScheme(scheme)}
+            rightSection={colorScheme === scheme ? '✓' : undefined}
+          >
             {t(`me.${scheme}`)}
           </Menu.Item>
         ))}

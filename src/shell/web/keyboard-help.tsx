@@ -11,7 +11,13 @@ export function KeyboardHelp(props: { open: boolean; onClose: () => void }): Rea
   const [on, setOn] = useState(remembered('shortcuts') !== 'off')
   const all = props.open ? [...registry.shortcuts].reverse().flat() : []
   return (
-    <Modal opened={props.open} onClose={props.onClose} title={t('keys.title')} size="lg" closeButtonProps={{ 'aria-label': t('keys.close') }}>
+    <Modal
+      opened={props.open}
+      onClose={props.onClose}
+      title={t('keys.title')}
+      size="lg"
+      closeButtonProps={{ 'aria-label': t('keys.close') }}
+    >
       <div className="cy-keys">
         {all.map((shortcut) => (
           <div key={`${shortcut.keys} ${shortcut.label}`}>

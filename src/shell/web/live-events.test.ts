@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createEventReader, roomsTouchedBy } from './live-events.ts'
 
-const stream = ': hello\n\nid: 1:7\nevent: logbook.run-opened\ndata: {"a":1}\n\nevent: storage.object-created\ndata: first\ndata: second\n\n: keep-alive\n\n'
+const stream =
+  ': hello\n\nid: 1:7\nevent: logbook.run-opened\ndata: {"a":1}\n\nevent: storage.object-created\ndata: first\ndata: second\n\n: keep-alive\n\n'
 
 describe('live events', () => {
   test('comments are silent, ids and names are read, data lines are joined', () => {

@@ -19,7 +19,8 @@ export const t = messagesOf({
   'live.disconnected': 'disconnected',
   'live.explainLive': 'The platform tells this page about changes as they happen. Last heard {age}.',
   'live.explainDelayed': 'Nothing was heard for {age}; what you see may be older than it looks.',
-  'live.explainDisconnected': 'The live connection is down. This page asks again every 10 s. Recording does not depend on it.',
+  'live.explainDisconnected':
+    'The live connection is down. This page asks again every 10 s. Recording does not depend on it.',
   'zone.utc': 'UTC',
   'zone.local': 'Local',
   'zone.label': 'Times are shown in {zone}; press to change',
@@ -39,7 +40,8 @@ export const t = messagesOf({
   'keys.go': 'Go to {page}',
   'keys.filter': 'Go to the filter of this page',
   'home.title': 'Home',
-  'home.noExperimentHint': 'An experiment holds setups, runs, data and people. Create the first one here, or on the command line.',
+  'home.noExperimentHint':
+    'An experiment holds setups, runs, data and people. Create the first one here, or on the command line.',
   'home.notMember': 'You are not in any experiment yet',
   'home.notMemberHint': 'Ask the person who runs your experiment to give you a role; your name here is {name}.',
   'home.create': 'Create an experiment',
@@ -55,7 +57,8 @@ export const t = messagesOf({
   'status.platform': 'Platform',
   'status.serving': 'SERVING',
   'status.version': 'version {version}',
-  'status.more': 'Processes, disk and queues are shown to those who run the platform. If a page does not answer, ask them; recording goes on without the pages.',
+  'status.more':
+    'Processes, disk and queues are shown to those who run the platform. If a page does not answer, ask them; recording goes on without the pages.',
   'status.now': 'Now',
   'status.disk': 'free of {total} on {path}',
   'status.lag': 'stored objects not yet seen by the logbook',

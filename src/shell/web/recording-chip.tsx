@@ -14,9 +14,15 @@ export function RecordingChip(props: { experiment: string }): ReactNode {
   const shown = items.find((item) => item.status === 'recording') ?? items[0]
   if (shown === undefined) return null
   return (
-    <Link href={shown.run === null ? `/e/${experiment}` : `/e/${experiment}/runs/${shown.run.replace(':', '/')}`} className="cy-chip" title={shown.sentence}>
+    <Link
+      href={shown.run === null ? `/e/${experiment}` : `/e/${experiment}/runs/${shown.run.replace(':', '/')}`}
+      className="cy-chip"
+      title={shown.sentence}
+    >
       <StateMark tone={shown.status === 'recording' ? 'info' : 'stale'}>
-        {shown.status === 'recording' ? t('chip.recording', { setup: shown.setup, run: shown.run ?? '' }) : t('chip.notRecording', { setup: shown.setup })}
+        {shown.status === 'recording'
+          ? t('chip.recording', { setup: shown.setup, run: shown.run ?? '' })
+          : t('chip.notRecording', { setup: shown.setup })}
       </StateMark>
     </Link>
   )

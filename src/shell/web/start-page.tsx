@@ -4,7 +4,18 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { FormEvent, ReactNode } from 'react'
 import { Redirect, useLocation } from 'wouter'
-import { Answer, CopyLine, Empty, PageHead, Panel, Problem, apiOf, useAnswer, useMe, useTitle } from '../../foundation/browser.tsx'
+import {
+  Answer,
+  CopyLine,
+  Empty,
+  PageHead,
+  Panel,
+  Problem,
+  apiOf,
+  useAnswer,
+  useMe,
+  useTitle,
+} from '../../foundation/browser.tsx'
 import { logbookContract } from '../../logbook/contract.ts'
 import { t } from './messages.ts'
 import { remembered } from './remember.ts'
@@ -12,7 +23,9 @@ import { remembered } from './remember.ts'
 export default function StartPage(): ReactNode {
   useTitle(t('home.title'))
   const me = useMe()
-  const experiments = useAnswer(['logbook', 'experiments'], (signal) => apiOf(logbookContract).listExperiments({}, { signal }))
+  const experiments = useAnswer(['logbook', 'experiments'], (signal) =>
+    apiOf(logbookContract).listExperiments({}, { signal }),
+  )
   return (
     <Answer to={experiments}>
       {({ items }) => {
@@ -51,12 +64,21 @@ function CreateExperiment(): ReactNode {
     create.mutate()
   }
   const field = (name: keyof typeof form, label: string, description?: string): ReactNode => (
-    <TextInput label={label} description={description} required value={form[name]} onChange={(event) => setForm({ ...form, [name]: event.currentTarget.value })} />
+    <TextInput
+      label={label}
+      description={description}
+      required
+      value={form[name]}
+      onChange={(event) => setForm({ ...form, [name]: event.currentTarget.value })}
+    />
   )
   return (
     <Panel title={t('home.create')}>
       <p className="cy-quiet">{t('home.noExperimentHint')}</p>
-      <CopyLine label={t('home.create')} text="cygnet experiments create demo --setup lime --series sim" />
+      <CopyLine
+        label={t('home.create')}
+        text="cygnet experiments create demo --title 'Demonstration' --setup lime --series sim"
+      />
       <form onSubmit={submit} className="cy-stack cy-form">
         {field('name', t('home.name'), t('home.nameHint'))}
         {field('title', t('home.fullTitle'))}
@@ -64,7 +86,9 @@ function CreateExperiment(): ReactNode {
         {field('series', t('home.series'), t('home.seriesHint'))}
         {create.error !== null && <Problem error={create.error} />}
         <div>
-          <Button type="submit" loading={create.isPending}>{t('home.make')}</Button>
+          <Button type="submit" loading={create.isPending}>
+            {t('home.make')}
+          </Button>
         </div>
       </form>
     </Panel>

@@ -3,7 +3,16 @@ import { createTheme } from '@mantine/core'
 import type { CSSVariablesResolver, MantineColorsTuple } from '@mantine/core'
 
 const water: MantineColorsTuple = [
-  '#ecf4fa', '#d6e5f2', '#acc9e4', '#85b4dc', '#69a3d3', '#4d8fc7', '#3a80bd', '#2a6ea8', '#1b629a', '#0a4a7a',
+  '#ecf4fa',
+  '#d6e5f2',
+  '#acc9e4',
+  '#85b4dc',
+  '#69a3d3',
+  '#4d8fc7',
+  '#3a80bd',
+  '#2a6ea8',
+  '#1b629a',
+  '#0a4a7a',
 ]
 
 export const theme = createTheme({

@@ -94,11 +94,12 @@ function render(tree: Tree): string {
 
 /** Control characters become references, as on AWS; a client that cannot read them asks for encoding-type=url. */
 export function escapeXml(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return /[&<>"\u0000-\u0008\u000b-\u001f]/.test(text)
-    ? text.replace(/[&<>"\u0000-\u0008\u000b-\u001f]/g, escapeCharacter)
-    : text
+  return special.test(text) ? text.replaceAll(everySpecial, escapeCharacter) : text
 }
+
+// oxlint-disable-next-line no-control-regex
+const special = /[&<>"\u0000-\u0008\u000b-\u001f]/
+const everySpecial = new RegExp(special, 'g')
 
 function escapeCharacter(character: string): string {
   switch (character) {

@@ -54,7 +54,13 @@ export function createCanvasPainter(canvas: HTMLCanvasElement): Painter | undefi
       }
       const scale = placement.zoom * density
       context.imageSmoothingEnabled = scale < 1
-      context.drawImage(sheet, width / 2 - placement.x * scale, height / 2 - placement.y * scale, frame.width * scale, frame.height * scale)
+      context.drawImage(
+        sheet,
+        width / 2 - placement.x * scale,
+        height / 2 - placement.y * scale,
+        frame.width * scale,
+        frame.height * scale,
+      )
     },
     close: () => {
       sheet.width = 0

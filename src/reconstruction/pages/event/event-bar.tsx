@@ -41,31 +41,72 @@ export function EventBar(props: {
     const density = window.devicePixelRatio || 1
     const lines = [
       `${name.experiment} ${reference}${atMs === null ? '' : ` · ${formatMoment(atMs, zone)}`}`,
-      t('export.view', { low, high, map: view.inverted ? t('export.inverted', { map: view.map }) : view.map, view: t(view.view === 'raw' ? 'view.raw' : 'view.subtracted') }),
+      t('export.view', {
+        low,
+        high,
+        map: view.inverted ? t('export.inverted', { map: view.map }) : view.map,
+        view: t(view.view === 'raw' ? 'view.raw' : 'view.subtracted'),
+      }),
       addressOfView(store),
     ]
-    download(captioned(picture, lines, density), `${name.experiment}-${name.series}-${name.number}-event${name.event}.png`)
+    download(
+      captioned(picture, lines, density),
+      `${name.experiment}-${name.series}-${name.number}-event${name.event}.png`,
+    )
   }
   return (
     <header className="cy-event-bar">
       <ActionIcon.Group>
-        <ActionIcon variant="default" disabled={name.event <= 0} aria-label={t('keys.previousEvent')} onClick={() => props.onStep(Math.min(name.event - 1, last))}>◂</ActionIcon>
-        <ActionIcon variant="default" disabled={name.event >= last} aria-label={t('keys.nextEvent')} onClick={() => props.onStep(name.event + 1)}>▸</ActionIcon>
+        <ActionIcon
+          variant="default"
+          disabled={name.event <= 0}
+          aria-label={t('keys.previousEvent')}
+          onClick={() => props.onStep(Math.min(name.event - 1, last))}
+        >
+          ◂
+        </ActionIcon>
+        <ActionIcon
+          variant="default"
+          disabled={name.event >= last}
+          aria-label={t('keys.nextEvent')}
+          onClick={() => props.onStep(name.event + 1)}
+        >
+          ▸
+        </ActionIcon>
       </ActionIcon.Group>
       <h1>
         <Link href={`/e/${name.experiment}/runs/${name.series}/${name.number}`}>{run}</Link>/{name.event}
       </h1>
       <form onSubmit={go} className="cy-row" key={name.event}>
-        <label className="cy-visually-hidden" htmlFor="cy-event-number">{t('event.go')}</label>
-        <input id="cy-event-number" name="event" type="number" min={0} max={last} defaultValue={name.event} className="cy-tiny-input" />
+        <label className="cy-visually-hidden" htmlFor="cy-event-number">
+          {t('event.go')}
+        </label>
+        <input
+          id="cy-event-number"
+          name="event"
+          type="number"
+          min={0}
+          max={last}
+          defaultValue={name.event}
+          className="cy-tiny-input"
+        />
         <span className="cy-quiet">{t('event.of', { last })}</span>
       </form>
-      {atMs !== null && <span className="cy-quiet"><Moment atMs={atMs} /></span>}
+      {atMs !== null && (
+        <span className="cy-quiet">
+          <Moment atMs={atMs} />
+        </span>
+      )}
       <div className="cy-page-actions">
         <CopyButton text={() => addressOfView(store)} label={t('event.copyLink')} />
-        <CopyButton text={() => pythonOfEvent(name, store.get(), windowOf(store.get().window, frame))} label={t('event.copyPython')} />
+        <CopyButton
+          text={() => pythonOfEvent(name, store.get(), windowOf(store.get().window, frame))}
+          label={t('event.copyPython')}
+        />
         <CopyButton text={reference} label={t('event.copyReference')} />
-        <Button size="compact-sm" variant="default" onClick={exportPng}>{t('event.png')}</Button>
+        <Button size="compact-sm" variant="default" onClick={exportPng}>
+          {t('event.png')}
+        </Button>
       </div>
     </header>
   )

@@ -65,7 +65,11 @@ export interface FrameAnswer {
 export function useFrame(name: FrameName, neighbours: number[]): FrameAnswer {
   const store = useRef<FrameStore | undefined>(undefined)
   const [tries, setTries] = useState(0)
-  const [answer, setAnswer] = useState<{ key: string; frame: Frame | undefined; error: unknown }>({ key: '', frame: undefined, error: undefined })
+  const [answer, setAnswer] = useState<{ key: string; frame: Frame | undefined; error: unknown }>({
+    key: '',
+    frame: undefined,
+    error: undefined,
+  })
   const key = JSON.stringify([name, tries])
   const around = neighbours.join()
   useEffect(
@@ -94,5 +98,10 @@ export function useFrame(name: FrameName, neighbours: number[]): FrameAnswer {
       current = false
     }
   }, [key, around])
-  return { frame: answer.frame, error: answer.key === key ? answer.error : undefined, loading: answer.key !== key, retry: () => setTries((count) => count + 1) }
+  return {
+    frame: answer.frame,
+    error: answer.key === key ? answer.error : undefined,
+    loading: answer.key !== key,
+    retry: () => setTries((count) => count + 1),
+  }
 }

@@ -12,8 +12,8 @@ import { EventBar } from './event-bar.tsx'
 import { useEventData, useFrame } from './event-data.ts'
 import type { EventName } from './event-data.ts'
 import { Filmstrip } from './filmstrip.tsx'
-import { ImageView, windowOf } from './image-view.tsx'
-import type { Hover, ImageHandle } from './image-view.tsx'
+import { ImageView } from './image-view.tsx'
+import type { Hover, ImageHandle, windowOf } from './image-view.tsx'
 import { shapesOf } from './overlay.ts'
 import { SidePanel } from './side-panel.tsx'
 import { createViewStore, searchOfView, viewOfSearch } from './view-state.ts'
@@ -46,7 +46,10 @@ export default function EventPage(props: PageProps): ReactNode {
   const [tool, setTool] = useState<'pan' | 'window'>('pan')
   const [painter, setPainter] = useState<'webgl2' | 'canvas' | 'none'>('webgl2')
   const shapes = useMemo(() => shapesOf(data.outlines, view.camera), [data.outlines, view.camera])
-  const clusters = useMemo(() => (data.clusters ?? []).filter((cluster) => cluster.camera === view.camera), [data.clusters, view.camera])
+  const clusters = useMemo(
+    () => (data.clusters ?? []).filter((cluster) => cluster.camera === view.camera),
+    [data.clusters, view.camera],
+  )
   const actions = useActions({ name, last, store, view, frame, clusters, handle })
   const wantedPainter = useMemo(() => new URLSearchParams(window.location.search).get('painter'), [])
   const onPainter = useCallback((painted: 'webgl2' | 'canvas' | 'none') => setPainter(painted), [])
@@ -75,30 +78,75 @@ export default function EventPage(props: PageProps): ReactNode {
               <Problem error={error} title={t('image.failed')} onRetry={retry} />
             </div>
           )}
-          {loading && error === undefined && <div className="cy-image-loading" role="status">{t('image.loading', { event: name.event })}</div>}
+          {loading && error === undefined && (
+            <div className="cy-image-loading" role="status">
+              {t('image.loading', { event: name.event })}
+            </div>
+          )}
           <div className="cy-image-foot">
-            <span className="cy-number">{hover === undefined ? t('image.hover') : t(view.view === 'raw' ? 'image.pixel' : 'image.pixelSubtracted', { x: hover.x, y: hover.y, value: hover.value })}</span>
+            <span className="cy-number">
+              {hover === undefined
+                ? t('image.hover')
+                : t(view.view === 'raw' ? 'image.pixel' : 'image.pixelSubtracted', {
+                    x: hover.x,
+                    y: hover.y,
+                    value: hover.value,
+                  })}
+            </span>
             {painter === 'canvas' && <span>{t('image.plain')}</span>}
             {painter === 'none' && <span role="alert">{t('image.noPainter')}</span>}
           </div>
         </div>
-        <SidePanel name={name} data={data} store={store} view={view} frame={frame} tool={tool} onTool={setTool} onAuto={actions.auto} onFit={actions.fit} onOne={actions.one} handle={handle} />
+        <SidePanel
+          name={name}
+          data={data}
+          store={store}
+          view={view}
+          frame={frame}
+          tool={tool}
+          onTool={setTool}
+          onAuto={actions.auto}
+          onFit={actions.fit}
+          onOne={actions.one}
+          handle={handle}
+        />
       </div>
-      <Filmstrip name={name} last={last} events={data.events.filter((event) => event.camera === view.camera)} onStep={actions.step} />
+      <Filmstrip
+        name={name}
+        last={last}
+        events={data.events.filter((event) => event.camera === view.camera)}
+        onStep={actions.step}
+      />
       <ClusterPart data={data} clusters={clusters} chosen={view.cluster} name={name} onChoose={actions.fly} />
     </div>
   )
 }
 
-function ClusterPart(props: { data: ReturnType<typeof useEventData>; clusters: Cluster[]; chosen: number | undefined; name: EventName; onChoose: (cluster: Cluster) => void }): ReactNode {
+function ClusterPart(props: {
+  data: ReturnType<typeof useEventData>
+  clusters: Cluster[]
+  chosen: number | undefined
+  name: EventName
+  onChoose: (cluster: Cluster) => void
+}): ReactNode {
   const { data, clusters } = props
   if (clusters.length > 0) {
-    return <ClusterTable clusters={clusters} chosen={props.chosen} withTruth={clusters.some((cluster) => cluster.truthTrack >= 0)} onChoose={props.onChoose} />
+    return (
+      <ClusterTable
+        clusters={clusters}
+        chosen={props.chosen}
+        withTruth={clusters.some((cluster) => cluster.truthTrack >= 0)}
+        onChoose={props.onChoose}
+      />
+    )
   }
   if (data.clusterTrouble !== null) {
     return (
       <p className="cy-quiet">
-        {t('clusters.notYet')} <Link href={`/e/${props.name.experiment}/runs/${props.name.series}/${props.name.number}`}>{t('clusters.runPage')}</Link>
+        {t('clusters.notYet')}{' '}
+        <Link href={`/e/${props.name.experiment}/runs/${props.name.series}/${props.name.number}`}>
+          {t('clusters.runPage')}
+        </Link>
       </p>
     )
   }
@@ -151,7 +199,9 @@ function useActions(given: {
     // The view goes along: window, map and place stay, so that events can be compared; the chosen cluster does not.
     store.set({ cluster: undefined })
     const query = searchOfView(store.get())
-    navigate(`/e/${name.experiment}/runs/${name.series}/${name.number}/events/${event}${query === '' ? '' : `?${query}`}`)
+    navigate(
+      `/e/${name.experiment}/runs/${name.series}/${name.number}/events/${event}${query === '' ? '' : `?${query}`}`,
+    )
   }
   const fly = (cluster: Cluster): void => {
     const size = handle.current?.size() ?? { width: 800, height: 600 }
@@ -180,12 +230,16 @@ function useActions(given: {
   }
   const toggleClusters = (): void => {
     const { layers } = store.get()
-    store.set({ layers: layers.includes('clusters') ? layers.filter((layer) => layer !== 'clusters') : [...layers, 'clusters'] })
+    store.set({
+      layers: layers.includes('clusters') ? layers.filter((layer) => layer !== 'clusters') : [...layers, 'clusters'],
+    })
   }
-  const arrow = (x: number, y: number, plain: () => void) => (event: KeyboardEvent): void => {
-    if (event.shiftKey) handle.current?.panBy(x, y)
-    else plain()
-  }
+  const arrow =
+    (x: number, y: number, plain: () => void) =>
+    (event: KeyboardEvent): void => {
+      if (event.shiftKey) handle.current?.panBy(x, y)
+      else plain()
+    }
   useShortcuts([
     { keys: 'ArrowLeft', label: t('keys.previousEvent'), run: arrow(60, 0, () => step(name.event - 1)) },
     { keys: 'ArrowRight', label: t('keys.nextEvent'), run: arrow(-60, 0, () => step(name.event + 1)) },
@@ -195,7 +249,11 @@ function useActions(given: {
     { keys: 'm', label: t('keys.map'), run: turnMap },
     { keys: 'i', label: t('keys.invert'), run: () => store.set({ inverted: !store.get().inverted }) },
     { keys: 'l', label: t('keys.layers'), run: toggleClusters },
-    { keys: 's', label: t('keys.subtract'), run: () => store.set({ view: store.get().view === 'raw' ? 'subtracted' : 'raw', window: undefined }) },
+    {
+      keys: 's',
+      label: t('keys.subtract'),
+      run: () => store.set({ view: store.get().view === 'raw' ? 'subtracted' : 'raw', window: undefined }),
+    },
     { keys: 'f', label: t('keys.fit'), run: fit },
     { keys: '1', label: t('keys.one'), run: one },
     { keys: '+', label: t('keys.zoomIn'), run: () => handle.current?.zoomBy(1.3) },

@@ -6,7 +6,12 @@ import type { ReconstructedEvent } from '../../contract.ts'
 import { t } from '../messages.ts'
 import type { EventName } from './event-data.ts'
 
-export function Filmstrip(props: { name: EventName; last: number; events: ReconstructedEvent[]; onStep: (event: number) => void }): ReactNode {
+export function Filmstrip(props: {
+  name: EventName
+  last: number
+  events: ReconstructedEvent[]
+  onStep: (event: number) => void
+}): ReactNode {
   const { name, last } = props
   const strip = useRef<HTMLElement>(null)
   useEffect(() => {
@@ -22,7 +27,10 @@ export function Filmstrip(props: { name: EventName; last: number; events: Recons
     <nav ref={strip} className="cy-strip-events" aria-label={t('strip.label')}>
       {Array.from({ length: Math.min(last + 1, 2000) }, (_, event) => {
         const about = known.get(event)
-        const words = about === undefined ? t('strip.event', { event }) : t('strip.known', { event, clusters: about.selectedClusters })
+        const words =
+          about === undefined
+            ? t('strip.event', { event })
+            : t('strip.known', { event, clusters: about.selectedClusters })
         return (
           <Link
             key={event}

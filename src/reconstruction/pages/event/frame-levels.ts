@@ -29,7 +29,8 @@ export const levelCount = 3
 export function frameOf(bytes: ArrayBuffer, width: number, height: number, signed: boolean): Frame {
   const offset = signed ? 32_768 : 0
   const pixels = new Uint16Array(bytes)
-  if (pixels.length !== width * height) throw new RangeError(`frame of ${width} x ${height} has ${pixels.length} pixels`)
+  if (pixels.length !== width * height)
+    throw new RangeError(`frame of ${width} x ${height} has ${pixels.length} pixels`)
   if (signed) {
     // Adding 32768 to a two's complement number is flipping its sign bit.
     for (let index = 0; index < pixels.length; index += 1) pixels[index] = (pixels[index] ?? 0) ^ 0x8000
@@ -39,7 +40,11 @@ export function frameOf(bytes: ArrayBuffer, width: number, height: number, signe
 }
 
 /** True value of a pixel, or undefined outside of the image. */
-export function pixelAt(frame: Pick<Frame, 'pixels' | 'width' | 'height' | 'offset'>, x: number, y: number): number | undefined {
+export function pixelAt(
+  frame: Pick<Frame, 'pixels' | 'width' | 'height' | 'offset'>,
+  x: number,
+  y: number,
+): number | undefined {
   const column = Math.floor(x)
   const row = Math.floor(y)
   if (column < 0 || row < 0 || column >= frame.width || row >= frame.height) return undefined
@@ -47,7 +52,12 @@ export function pixelAt(frame: Pick<Frame, 'pixels' | 'width' | 'height' | 'offs
   return stored === undefined ? undefined : stored - frame.offset
 }
 
-function countsOf(pixels: Uint16Array, width: number, height: number, offset: number): { all: Counts; connected: Counts } {
+function countsOf(
+  pixels: Uint16Array,
+  width: number,
+  height: number,
+  offset: number,
+): { all: Counts; connected: Counts } {
   const all = new Uint32Array(65_536)
   const connected = new Uint32Array(65_536)
   let lonely = 0
@@ -58,14 +68,20 @@ function countsOf(pixels: Uint16Array, width: number, height: number, offset: nu
       const index = row * width + column
       const value = pixels[index]!
       all[value]! += 1
-      const side = Math.max(pixels[column > 0 ? index - 1 : index + 1]!, pixels[column < width - 1 ? index + 1 : index - 1]!)
+      const side = Math.max(
+        pixels[column > 0 ? index - 1 : index + 1]!,
+        pixels[column < width - 1 ? index + 1 : index - 1]!,
+      )
       const neighbour = Math.max(side, pixels[index + above] ?? 0, pixels[index + below] ?? 0)
       // 20 counts is about seven times the noise of one pixel of the cameras we know.
       if (value - neighbour > 20) lonely += 1
       else connected[value]! += 1
     }
   }
-  return { all: { bins: all, offset, total: pixels.length }, connected: { bins: connected, offset, total: pixels.length - lonely } }
+  return {
+    all: { bins: all, offset, total: pixels.length },
+    connected: { bins: connected, offset, total: pixels.length - lonely },
+  }
 }
 
 function levelsOf(pixels: Uint16Array, width: number, height: number, offset: number): Level[] {

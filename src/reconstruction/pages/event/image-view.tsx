@@ -60,7 +60,9 @@ export function ImageView(props: {
   const [webglLost, setWebglLost] = useState(false)
   const plain = props.painter === 'canvas' || webglLost
   const alsoSoftware = props.painter === 'webgl'
-  const scene = useRef<{ size: Size; draw: () => void; ask: () => void; placement: () => Placement } | undefined>(undefined)
+  const scene = useRef<{ size: Size; draw: () => void; ask: () => void; placement: () => Placement } | undefined>(
+    undefined,
+  )
   const { onPainter } = props
 
   useEffect(() => {
@@ -72,7 +74,9 @@ export function ImageView(props: {
     canvas.setAttribute('aria-hidden', 'true')
     element.insertBefore(canvas, top)
     picture.current = canvas
-    const painter = (plain ? undefined : createWebglPainter(canvas, alsoSoftware, () => setWebglLost(true))) ?? createCanvasPainter(canvas)
+    const painter =
+      (plain ? undefined : createWebglPainter(canvas, alsoSoftware, () => setWebglLost(true))) ??
+      createCanvasPainter(canvas)
     if (painter === undefined) {
       canvas.remove()
       if (!plain) setWebglLost(true)
@@ -101,9 +105,25 @@ export function ImageView(props: {
       }
       const density = window.devicePixelRatio || 1
       const at = placement()
-      painter.draw({ placement: at, view: size, density, window: windowOf(state.window, shown), map: state.map, inverted: state.inverted, reduction: state.reduction })
+      painter.draw({
+        placement: at,
+        view: size,
+        density,
+        window: windowOf(state.window, shown),
+        map: state.map,
+        inverted: state.inverted,
+        reduction: state.reduction,
+      })
       drawOverlay(top, {
-        placement: at, view: size, density, layers: state.layers, shapes: now.shapes, clusters: now.clusters, chosen: state.cluster, searched: now.searched, frame: shown,
+        placement: at,
+        view: size,
+        density,
+        layers: state.layers,
+        shapes: now.shapes,
+        clusters: now.clusters,
+        chosen: state.cluster,
+        searched: now.searched,
+        frame: shown,
         scaleText: (pixels) => t('image.scale', { pixels }),
       })
       countFrame(meter, startedMs, performance.now())
@@ -142,7 +162,8 @@ export function ImageView(props: {
   useImperativeHandle(props.handle, () => ({
     placement: () => scene.current?.placement() ?? { x: 0, y: 0, zoom: 1 },
     size: () => scene.current?.size ?? { width: 1, height: 1 },
-    zoomBy: (factor) => move((placement, size) => zoomedAt(placement, factor, { x: size.width / 2, y: size.height / 2 }, size)),
+    zoomBy: (factor) =>
+      move((placement, size) => zoomedAt(placement, factor, { x: size.width / 2, y: size.height / 2 }, size)),
     panBy: (x, y) => move((placement) => panned(placement, x, y)),
     snapshot: () => {
       const canvas = picture.current
@@ -195,16 +216,37 @@ export function windowOf(chosen: Window | undefined, frame: Frame | undefined): 
   return frame === undefined ? { low: 0, high: 1 } : autoWindow(frame.connected)
 }
 
-type Handlers = Record<'onPointerDown' | 'onPointerMove' | 'onPointerUp' | 'onPointerCancel' | 'onPointerLeave', (event: PointerEvent<HTMLDivElement>) => void> & {
+type Handlers = Record<
+  'onPointerDown' | 'onPointerMove' | 'onPointerUp' | 'onPointerCancel' | 'onPointerLeave',
+  (event: PointerEvent<HTMLDivElement>) => void
+> & {
   onDoubleClick: (event: { clientX: number; clientY: number; currentTarget: HTMLDivElement }) => void
 }
 
 function useDrag(
-  props: { store: ViewStore; tool: 'pan' | 'window'; clusters: Cluster[]; onHover: (hover: Hover | undefined) => void; onPick: (cluster: number | undefined) => void; handle: RefObject<ImageHandle | null> },
+  props: {
+    store: ViewStore
+    tool: 'pan' | 'window'
+    clusters: Cluster[]
+    onHover: (hover: Hover | undefined) => void
+    onPick: (cluster: number | undefined) => void
+    handle: RefObject<ImageHandle | null>
+  },
   move: (change: (placement: Placement, size: Size) => Placement) => void,
   frame: Frame | undefined,
 ): Handlers {
-  const grip = useRef<{ mode: 'pan' | 'window'; fromX: number; fromY: number; lastX: number; lastY: number; window: Window; moved: boolean } | undefined>(undefined)
+  const grip = useRef<
+    | {
+        mode: 'pan' | 'window'
+        fromX: number
+        fromY: number
+        lastX: number
+        lastY: number
+        window: Window
+        moved: boolean
+      }
+    | undefined
+  >(undefined)
   const touches = useRef(new Map<number, { x: number; y: number }>())
   const end = (event: PointerEvent<HTMLDivElement>): void => {
     touches.current.delete(event.pointerId)
@@ -212,7 +254,13 @@ function useDrag(
     grip.current = undefined
     if (ended === undefined || ended.moved || ended.mode !== 'pan' || event.type !== 'pointerup') return
     const point = imagePoint(event, props.handle.current)
-    const hit = props.clusters.find((cluster) => point.x >= cluster.xMinPx && point.x <= cluster.xMaxPx + 1 && point.y >= cluster.yMinPx && point.y <= cluster.yMaxPx + 1)
+    const hit = props.clusters.find(
+      (cluster) =>
+        point.x >= cluster.xMinPx &&
+        point.x <= cluster.xMaxPx + 1 &&
+        point.y >= cluster.yMinPx &&
+        point.y <= cluster.yMaxPx + 1,
+    )
     props.onPick(hit?.cluster)
   }
   return {
@@ -221,7 +269,15 @@ function useDrag(
       event.currentTarget.setPointerCapture(event.pointerId)
       touches.current.set(event.pointerId, { x: event.clientX, y: event.clientY })
       const mode = event.shiftKey || event.button === 2 || props.tool === 'window' ? 'window' : 'pan'
-      grip.current = { mode, fromX: event.clientX, fromY: event.clientY, lastX: event.clientX, lastY: event.clientY, window: windowOf(props.store.get().window, frame), moved: false }
+      grip.current = {
+        mode,
+        fromX: event.clientX,
+        fromY: event.clientY,
+        lastX: event.clientX,
+        lastY: event.clientY,
+        window: windowOf(props.store.get().window, frame),
+        moved: false,
+      }
     },
     onPointerMove: (event) => {
       const held = grip.current
@@ -236,13 +292,24 @@ function useDrag(
       if (touches.current.size === 2 && before !== undefined) {
         const other = [...touches.current].find(([id]) => id !== event.pointerId)?.[1]
         if (other !== undefined) {
-          const factor = Math.hypot(event.clientX - other.x, event.clientY - other.y) / Math.max(Math.hypot(before.x - other.x, before.y - other.y), 1)
+          const factor =
+            Math.hypot(event.clientX - other.x, event.clientY - other.y) /
+            Math.max(Math.hypot(before.x - other.x, before.y - other.y), 1)
           const box = event.currentTarget.getBoundingClientRect()
-          move((placement, size) => zoomedAt(placement, factor, { x: (event.clientX + other.x) / 2 - box.left, y: (event.clientY + other.y) / 2 - box.top }, size))
+          move((placement, size) =>
+            zoomedAt(
+              placement,
+              factor,
+              { x: (event.clientX + other.x) / 2 - box.left, y: (event.clientY + other.y) / 2 - box.top },
+              size,
+            ),
+          )
         }
         held.moved = true
       } else if (held.mode === 'window') {
-        props.store.set({ window: roundedWindow(draggedWindow(held.window, event.clientX - held.fromX, event.clientY - held.fromY)) })
+        props.store.set({
+          window: roundedWindow(draggedWindow(held.window, event.clientX - held.fromX, event.clientY - held.fromY)),
+        })
         held.moved = true
       } else {
         const byX = event.clientX - held.lastX
@@ -261,7 +328,9 @@ function useDrag(
     onPointerLeave: () => props.onHover(undefined),
     onDoubleClick: (event) => {
       const box = event.currentTarget.getBoundingClientRect()
-      move((placement, size) => zoomedAt(placement, 2, { x: event.clientX - box.left, y: event.clientY - box.top }, size))
+      move((placement, size) =>
+        zoomedAt(placement, 2, { x: event.clientX - box.left, y: event.clientY - box.top }, size),
+      )
     },
   }
 }

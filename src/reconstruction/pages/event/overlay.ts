@@ -70,7 +70,14 @@ export function drawOverlay(canvas: HTMLCanvasElement, picture: OverlayPicture):
 function drawShapes(context: CanvasRenderingContext2D, picture: OverlayPicture): void {
   const { placement, view, density } = picture
   const scale = placement.zoom * density
-  context.setTransform(scale, 0, 0, scale, (view.width / 2) * density - placement.x * scale, (view.height / 2) * density - placement.y * scale)
+  context.setTransform(
+    scale,
+    0,
+    0,
+    scale,
+    (view.width / 2) * density - placement.x * scale,
+    (view.height / 2) * density - placement.y * scale,
+  )
   context.lineJoin = 'round'
   for (const shape of picture.shapes) {
     const chosen = shape.cluster === picture.chosen
@@ -112,7 +119,10 @@ function drawSearched(context: CanvasRenderingContext2D, picture: OverlayPicture
   const { searched, placement, view } = picture
   if (searched === undefined) return
   context.fillStyle = 'rgb(0 0 0 / 0.45)'
-  for (const [top, bottom] of [[0, searched.firstRow], [searched.endRow, frame.height]] as const) {
+  for (const [top, bottom] of [
+    [0, searched.firstRow],
+    [searched.endRow, frame.height],
+  ] as const) {
     if (bottom <= top) continue
     const from = toView({ x: 0, y: top }, placement, view)
     const to = toView({ x: frame.width, y: bottom }, placement, view)

@@ -28,11 +28,22 @@ export function SidePanel(props: {
 }): ReactNode {
   const { store, view, frame } = props
   const cameras = new Set(props.data.events.map((event) => event.camera)).size
-  const layers = (layer: LayerName, on: boolean): void => store.set({ layers: layerNames.filter((name) => (name === layer ? on : view.layers.includes(name))) })
+  const layers = (layer: LayerName, on: boolean): void =>
+    store.set({ layers: layerNames.filter((name) => (name === layer ? on : view.layers.includes(name))) })
   return (
     <aside className="cy-event-side" aria-label={t('side.label')}>
       <section aria-label={t('side.image')}>
-        <SegmentedControl size="xs" fullWidth aria-label={t('side.view')} value={view.view} onChange={(next) => store.set({ view: next === 'raw' ? 'raw' : 'subtracted', window: undefined })} data={[{ value: 'raw', label: t('view.raw') }, { value: 'subtracted', label: t('view.subtracted') }]} />
+        <SegmentedControl
+          size="xs"
+          fullWidth
+          aria-label={t('side.view')}
+          value={view.view}
+          onChange={(next) => store.set({ view: next === 'raw' ? 'raw' : 'subtracted', window: undefined })}
+          data={[
+            { value: 'raw', label: t('view.raw') },
+            { value: 'subtracted', label: t('view.subtracted') },
+          ]}
+        />
         <WindowControl
           frame={frame}
           window={windowOf(view.window, frame)}
@@ -44,24 +55,70 @@ export function SidePanel(props: {
           onAuto={props.onAuto}
         />
         <div className="cy-row">
-          <NativeSelect size="xs" className="cy-grow" aria-label={t('side.map')} value={view.map} onChange={(event) => store.set({ map: event.currentTarget.value as ColourMapName })} data={colourMapNames.map((name) => ({ value: name, label: t(`map.${name}`) }))} />
-          <Checkbox size="xs" label={t('side.invert')} checked={view.inverted} onChange={(event) => store.set({ inverted: event.currentTarget.checked })} />
+          <NativeSelect
+            size="xs"
+            className="cy-grow"
+            aria-label={t('side.map')}
+            value={view.map}
+            onChange={(event) => store.set({ map: event.currentTarget.value as ColourMapName })}
+            data={colourMapNames.map((name) => ({ value: name, label: t(`map.${name}`) }))}
+          />
+          <Checkbox
+            size="xs"
+            label={t('side.invert')}
+            checked={view.inverted}
+            onChange={(event) => store.set({ inverted: event.currentTarget.checked })}
+          />
         </div>
         {cameras > 1 && (
-          <NativeSelect size="xs" label={t('side.camera')} value={String(view.camera)} onChange={(event) => store.set({ camera: Number(event.currentTarget.value), window: undefined, placement: undefined })} data={Array.from({ length: cameras }, (_, camera) => String(camera))} />
+          <NativeSelect
+            size="xs"
+            label={t('side.camera')}
+            value={String(view.camera)}
+            onChange={(event) =>
+              store.set({ camera: Number(event.currentTarget.value), window: undefined, placement: undefined })
+            }
+            data={Array.from({ length: cameras }, (_, camera) => String(camera))}
+          />
         )}
       </section>
       <section aria-label={t('side.place')}>
         <div className="cy-row">
-          <SegmentedControl size="xs" aria-label={t('side.drag')} value={props.tool} onChange={(next) => props.onTool(next === 'window' ? 'window' : 'pan')} data={[{ value: 'pan', label: t('tool.pan') }, { value: 'window', label: t('tool.window') }]} />
-          <Button size="compact-sm" variant="default" onClick={props.onFit}>{t('side.fit')}</Button>
-          <Button size="compact-sm" variant="default" onClick={props.onOne}>{t('side.one')}</Button>
+          <SegmentedControl
+            size="xs"
+            aria-label={t('side.drag')}
+            value={props.tool}
+            onChange={(next) => props.onTool(next === 'window' ? 'window' : 'pan')}
+            data={[
+              { value: 'pan', label: t('tool.pan') },
+              { value: 'window', label: t('tool.window') },
+            ]}
+          />
+          <Button size="compact-sm" variant="default" onClick={props.onFit}>
+            {t('side.fit')}
+          </Button>
+          <Button size="compact-sm" variant="default" onClick={props.onOne}>
+            {t('side.one')}
+          </Button>
         </div>
         <Mover handle={props.handle} />
-        <Checkbox size="xs" label={t('side.max')} checked={view.reduction === 'max'} onChange={(event) => store.set({ reduction: event.currentTarget.checked ? 'max' : 'mean' })} />
+        <Checkbox
+          size="xs"
+          label={t('side.max')}
+          checked={view.reduction === 'max'}
+          onChange={(event) => store.set({ reduction: event.currentTarget.checked ? 'max' : 'mean' })}
+        />
       </section>
       <section aria-label={t('side.layers')} className="cy-row">
-        {layerNames.map((layer) => <Checkbox key={layer} size="xs" label={t(`layer.${layer}`)} checked={view.layers.includes(layer)} onChange={(event) => layers(layer, event.currentTarget.checked)} />)}
+        {layerNames.map((layer) => (
+          <Checkbox
+            key={layer}
+            size="xs"
+            label={t(`layer.${layer}`)}
+            checked={view.layers.includes(layer)}
+            onChange={(event) => layers(layer, event.currentTarget.checked)}
+          />
+        ))}
       </section>
       <section aria-label={t('side.facts')}>
         <EventFacts name={props.name} data={props.data} camera={view.camera} frame={frame} />
@@ -74,7 +131,9 @@ export function SidePanel(props: {
 function Mover(props: { handle: RefObject<ImageHandle | null> }): ReactNode {
   const pan = (x: number, y: number): void => props.handle.current?.panBy(x, y)
   const button = (label: string, sign: string, run: () => void): ReactNode => (
-    <ActionIcon variant="default" size="sm" aria-label={label} title={label} onClick={run}>{sign}</ActionIcon>
+    <ActionIcon variant="default" size="sm" aria-label={label} title={label} onClick={run}>
+      {sign}
+    </ActionIcon>
   )
   return (
     <div className="cy-row">
@@ -97,10 +156,26 @@ function EventFacts(props: { name: EventName; data: EventData; camera: number; f
         items={[
           [t('fact.clusters'), about === undefined ? undefined : <Count key="clusters" of={about.clusters} />],
           [t('fact.selected'), about === undefined ? undefined : <Count key="selected" of={about.selectedClusters} />],
-          [t('fact.light'), about === undefined ? undefined : t('fact.counts', { counts: formatCount(Math.round(about.zeroSuppressedSumCounts)) })],
-          [t('fact.size'), frame === undefined ? undefined : t('fact.pixels', { width: frame.width, height: frame.height })],
-          [t('fact.rows'), data.searched === undefined ? undefined : t('fact.rowsFromTo', { from: data.searched.firstRow, to: data.searched.endRow - 1 })],
-          [t('fact.time'), about?.atMs === null || about === undefined ? undefined : <Moment key="time" atMs={about.atMs} />],
+          [
+            t('fact.light'),
+            about === undefined
+              ? undefined
+              : t('fact.counts', { counts: formatCount(Math.round(about.zeroSuppressedSumCounts)) }),
+          ],
+          [
+            t('fact.size'),
+            frame === undefined ? undefined : t('fact.pixels', { width: frame.width, height: frame.height }),
+          ],
+          [
+            t('fact.rows'),
+            data.searched === undefined
+              ? undefined
+              : t('fact.rowsFromTo', { from: data.searched.firstRow, to: data.searched.endRow - 1 }),
+          ],
+          [
+            t('fact.time'),
+            about?.atMs === null || about === undefined ? undefined : <Moment key="time" atMs={about.atMs} />,
+          ],
         ]}
       />
       {about !== undefined && about.note !== '' && <p>{about.note}</p>}

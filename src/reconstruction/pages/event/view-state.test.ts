@@ -6,10 +6,20 @@ import { layerNames, searchOfView, startView, viewOfSearch } from './view-state.
 import type { ViewState } from './view-state.ts'
 
 const views: fc.Arbitrary<ViewState> = fc.record({
-  window: fc.option(fc.record({ low: fc.integer({ min: -500, max: 500 }), high: fc.integer({ min: 501, max: 65_535 }) }), { nil: undefined }),
+  window: fc.option(
+    fc.record({ low: fc.integer({ min: -500, max: 500 }), high: fc.integer({ min: 501, max: 65_535 }) }),
+    { nil: undefined },
+  ),
   map: fc.constantFrom(...colourMapNames),
   inverted: fc.boolean(),
-  placement: fc.option(fc.record({ x: fc.integer({ min: 0, max: 2304 }), y: fc.integer({ min: 0, max: 2304 }), zoom: fc.constantFrom(0.25, 0.3125, 1, 4.5, 32) }), { nil: undefined }),
+  placement: fc.option(
+    fc.record({
+      x: fc.integer({ min: 0, max: 2304 }),
+      y: fc.integer({ min: 0, max: 2304 }),
+      zoom: fc.constantFrom(0.25, 0.3125, 1, 4.5, 32),
+    }),
+    { nil: undefined },
+  ),
   layers: fc.subarray([...layerNames]),
   view: fc.constantFrom('raw' as const, 'subtracted' as const),
   camera: fc.nat(5),
@@ -23,13 +33,19 @@ describe('the view in the address', () => {
     expect(viewOfSearch('')).toEqual(startView)
   })
   test('a link shows the same view', () => {
-    fc.assert(fc.property(views, (view) => {
-      expect(viewOfSearch(searchOfView(view))).toEqual(view)
-    }))
+    fc.assert(
+      fc.property(views, (view) => {
+        expect(viewOfSearch(searchOfView(view))).toEqual(view)
+      }),
+    )
   })
   test('the form that people know', () => {
     const view = viewOfSearch('?w=95,130&map=cividis&x=1500&y=1400&z=4&layers=clusters')
-    expect(view).toMatchObject({ window: { low: 95, high: 130 }, placement: { x: 1500, y: 1400, zoom: 4 }, layers: ['clusters'] })
+    expect(view).toMatchObject({
+      window: { low: 95, high: 130 },
+      placement: { x: 1500, y: 1400, zoom: 4 },
+      layers: ['clusters'],
+    })
   })
   test('nonsense falls back', () => {
     expect(viewOfSearch('?w=130,95&map=jet&x=1&z=two&camera=-1&view=cooked&cluster=1.5')).toEqual(startView)
@@ -47,7 +63,11 @@ describe('the view in the address', () => {
   test('the same as Python', () => {
     const name = { experiment: 'demo', series: 'sim', number: 2, event: 7 }
     expect(pythonOfEvent(name, startView, { low: 93, high: 124 }).split('\n')).toEqual([
-      'import cygnet', 'run = cygnet.open("demo").run("sim:2")', 'run.show(7, window=(93, 124))', 'image = run.image(7)', 'clusters = run.clusters().where(event=7)',
+      'import cygnet',
+      'run = cygnet.open("demo").run("sim:2")',
+      'run.show(7, window=(93, 124))',
+      'image = run.image(7)',
+      'clusters = run.clusters().where(event=7)',
     ])
   })
 })

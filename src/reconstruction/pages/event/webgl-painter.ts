@@ -6,7 +6,7 @@ import { colourTable } from './colour-maps.ts'
 import { levelCount } from './frame-levels.ts'
 import type { Frame } from './frame-levels.ts'
 import { levelFor } from './painter.ts'
-import type { Painter, Picture } from './painter.ts'
+import type { Painter } from './painter.ts'
 
 const vertexSource = `#version 300 es
 // One triangle that covers the view.
@@ -67,9 +67,18 @@ void main() {
  * undefined when this browser has no WebGL2. WebGL that is computed by the processor counts as none unless it is asked
  * for: measured on two cores, it pans at 22 pictures a second where the plain canvas reaches 60.
  */
-export function createWebglPainter(canvas: HTMLCanvasElement, alsoSoftware: boolean, onLost: () => void): Painter | undefined {
+export function createWebglPainter(
+  canvas: HTMLCanvasElement,
+  alsoSoftware: boolean,
+  onLost: () => void,
+): Painter | undefined {
   const gl = canvas.getContext('webgl2', {
-    failIfMajorPerformanceCaveat: !alsoSoftware, alpha: false, antialias: false, depth: false, powerPreference: 'high-performance' })
+    failIfMajorPerformanceCaveat: !alsoSoftware,
+    alpha: false,
+    antialias: false,
+    depth: false,
+    powerPreference: 'high-performance',
+  })
   if (gl === null) return undefined
   if (!alsoSoftware && isSoftware(gl)) {
     gl.getExtension('WEBGL_lose_context')?.loseContext()
@@ -82,9 +91,17 @@ export function createWebglPainter(canvas: HTMLCanvasElement, alsoSoftware: bool
   const empty = gl.createVertexArray()
   const place = (name: string): WebGLUniformLocation | null => gl.getUniformLocation(program, name)
   const places = {
-    image: place('image'), colours: place('colours'), viewSize: place('viewSize'), centre: place('centre'),
-    perPixel: place('perPixel'), imageSize: place('imageSize'), level: place('level'), toValue: place('toValue'),
-    window: place('window'), useMax: place('useMax'), background: place('background'),
+    image: place('image'),
+    colours: place('colours'),
+    viewSize: place('viewSize'),
+    centre: place('centre'),
+    perPixel: place('perPixel'),
+    imageSize: place('imageSize'),
+    level: place('level'),
+    toValue: place('toValue'),
+    window: place('window'),
+    useMax: place('useMax'),
+    background: place('background'),
   }
   let frame: Frame | undefined
   let uploaded = { width: 0, height: 0, reduction: '' }
@@ -101,7 +118,9 @@ export function createWebglPainter(canvas: HTMLCanvasElement, alsoSoftware: bool
     const put = (level: number, width: number, height: number, pixels: Uint16Array): void =>
       gl.texSubImage2D(gl.TEXTURE_2D, level, 0, 0, width, height, gl.RED_INTEGER, gl.UNSIGNED_SHORT, pixels)
     if (all) put(0, shown.width, shown.height, shown.pixels)
-    shown.levels.forEach((level, index) => put(index + 1, level.width, level.height, reduction === 'max' ? level.max : level.mean))
+    shown.levels.forEach((level, index) =>
+      put(index + 1, level.width, level.height, reduction === 'max' ? level.max : level.mean),
+    )
   }
 
   return {
@@ -141,7 +160,17 @@ export function createWebglPainter(canvas: HTMLCanvasElement, alsoSoftware: bool
       gl.activeTexture(gl.TEXTURE1)
       gl.bindTexture(gl.TEXTURE_2D, colours)
       if (colouredAs !== colouring) {
-        gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colourTable(picture.map, picture.inverted))
+        gl.texImage2D(
+          gl.TEXTURE_2D,
+          0,
+          gl.RGBA8,
+          256,
+          1,
+          0,
+          gl.RGBA,
+          gl.UNSIGNED_BYTE,
+          colourTable(picture.map, picture.inverted),
+        )
         gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST)
         gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST)
         colouredAs = colouring
@@ -186,7 +215,10 @@ function isSoftware(gl: WebGL2RenderingContext): boolean {
 
 function linkProgram(gl: WebGL2RenderingContext): WebGLProgram | undefined {
   const program = gl.createProgram()
-  const parts: Array<[number, string]> = [[gl.VERTEX_SHADER, vertexSource], [gl.FRAGMENT_SHADER, fragmentSource]]
+  const parts: Array<[number, string]> = [
+    [gl.VERTEX_SHADER, vertexSource],
+    [gl.FRAGMENT_SHADER, fragmentSource],
+  ]
   for (const [kind, source] of parts) {
     const shader = gl.createShader(kind)
     if (shader === null) return undefined

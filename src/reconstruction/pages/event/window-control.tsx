@@ -22,25 +22,57 @@ export function WindowControl(props: {
   onAuto: () => void
 }): ReactNode {
   const { frame, window } = props
-  const histogram = useMemo(() => (frame === undefined ? undefined : drawnHistogram(frame.all, window, bars)), [frame, window])
+  const histogram = useMemo(
+    () => (frame === undefined ? undefined : drawnHistogram(frame.all, window, bars)),
+    [frame, window],
+  )
   const set = (part: Partial<Window>): void => props.onChange(roundedWindow({ ...window, ...part }))
   return (
     <div className="cy-window">
-      {histogram !== undefined && <Bars histogram={histogram} window={window} onChange={(next) => props.onChange(roundedWindow(next))} />}
+      {histogram !== undefined && (
+        <Bars histogram={histogram} window={window} onChange={(next) => props.onChange(roundedWindow(next))} />
+      )}
       <div className="cy-window-map" style={{ background: gradientOf(props.map, props.inverted) }} />
       <div className="cy-row cy-window-fields">
-        <NumberInput size="xs" label={t('window.low', { unit: props.unit })} value={frame === undefined ? '' : window.low} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value < window.high && set({ low: value })} />
-        <NumberInput size="xs" label={t('window.high', { unit: props.unit })} value={frame === undefined ? '' : window.high} hideControls allowDecimal={false} onChange={(value) => typeof value === 'number' && value > window.low && set({ high: value })} />
+        <NumberInput
+          size="xs"
+          label={t('window.low', { unit: props.unit })}
+          value={frame === undefined ? '' : window.low}
+          hideControls
+          allowDecimal={false}
+          onChange={(value) => typeof value === 'number' && value < window.high && set({ low: value })}
+        />
+        <NumberInput
+          size="xs"
+          label={t('window.high', { unit: props.unit })}
+          value={frame === undefined ? '' : window.high}
+          hideControls
+          allowDecimal={false}
+          onChange={(value) => typeof value === 'number' && value > window.low && set({ high: value })}
+        />
       </div>
       <div className="cy-row">
-        <Button size="compact-sm" variant="default" onClick={props.onAuto} title={t('window.autoHint')}>{t('window.auto')}</Button>
-        <Button size="compact-sm" variant="default" disabled={props.automatic} onClick={() => props.onChange(undefined)}>{t('window.reset')}</Button>
+        <Button size="compact-sm" variant="default" onClick={props.onAuto} title={t('window.autoHint')}>
+          {t('window.auto')}
+        </Button>
+        <Button
+          size="compact-sm"
+          variant="default"
+          disabled={props.automatic}
+          onClick={() => props.onChange(undefined)}
+        >
+          {t('window.reset')}
+        </Button>
       </div>
     </div>
   )
 }
 
-function Bars(props: { histogram: { from: number; to: number; bars: number[] }; window: Window; onChange: (window: Window) => void }): ReactNode {
+function Bars(props: {
+  histogram: { from: number; to: number; bars: number[] }
+  window: Window
+  onChange: (window: Window) => void
+}): ReactNode {
   const { histogram, window } = props
   const box = useRef<SVGSVGElement>(null)
   const held = useRef<'low' | 'high' | undefined>(undefined)
@@ -53,7 +85,8 @@ function Bars(props: { histogram: { from: number; to: number; bars: number[] }; 
     return histogram.from + ((event.clientX - rect.left) / rect.width) * (histogram.to - histogram.from)
   }
   const change = (end: 'low' | 'high', value: number): void => {
-    if (end === 'low' ? value < window.high - 0.5 : value > window.low + 0.5) props.onChange({ ...window, [end]: value })
+    if (end === 'low' ? value < window.high - 0.5 : value > window.low + 0.5)
+      props.onChange({ ...window, [end]: value })
   }
   const handle = (end: 'low' | 'high'): ReactNode => (
     <g
@@ -65,7 +98,12 @@ function Bars(props: { histogram: { from: number; to: number; bars: number[] }; 
       aria-valuemin={Math.round(histogram.from)}
       aria-valuemax={Math.round(histogram.to)}
       onKeyDown={(event: KeyboardEvent) => {
-        const step = event.key === 'ArrowRight' || event.key === 'ArrowUp' ? 1 : event.key === 'ArrowLeft' || event.key === 'ArrowDown' ? -1 : 0
+        const step =
+          event.key === 'ArrowRight' || event.key === 'ArrowUp'
+            ? 1
+            : event.key === 'ArrowLeft' || event.key === 'ArrowDown'
+              ? -1
+              : 0
         if (step === 0) return
         event.preventDefault()
         event.stopPropagation()
@@ -87,11 +125,33 @@ function Bars(props: { histogram: { from: number; to: number; bars: number[] }; 
     </g>
   )
   return (
-    <svg ref={box} className="cy-window-bars" viewBox="0 0 100 60" preserveAspectRatio="none" role="group" aria-label={t('window.histogram')}>
-      <rect x={place(window.low)} y="0" width={Math.max(place(window.high) - place(window.low), 0)} height="60" fill="var(--cy-info-surface)" />
+    <svg
+      ref={box}
+      className="cy-window-bars"
+      viewBox="0 0 100 60"
+      preserveAspectRatio="none"
+      role="group"
+      aria-label={t('window.histogram')}
+    >
+      <rect
+        x={place(window.low)}
+        y="0"
+        width={Math.max(place(window.high) - place(window.low), 0)}
+        height="60"
+        fill="var(--cy-info-surface)"
+      />
       {histogram.bars.map((count, index) => {
         const height = (Math.log10(count + 1) / most) * 58
-        return <rect key={index} x={(index / histogram.bars.length) * 100} y={60 - height} width={100 / histogram.bars.length} height={height} fill="var(--cy-stale)" />
+        return (
+          <rect
+            key={index}
+            x={(index / histogram.bars.length) * 100}
+            y={60 - height}
+            width={100 / histogram.bars.length}
+            height={height}
+            fill="var(--cy-stale)"
+          />
+        )
       })}
       {handle('low')}
       {handle('high')}

@@ -29,14 +29,16 @@ describe('window and level', () => {
   })
 
   test('pressing again is never weaker', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: 0, max: 65_535 }), { minLength: 1, maxLength: 300 }), (values) => {
-      const counts = countsOf(values)
-      const windows = [0, 1, 2, 3].map((strength) => autoWindow(counts, strength))
-      for (const [index, window] of windows.entries()) {
-        expect(window.high).toBeGreaterThan(window.low)
-        if (index > 0) expect(window.high).toBeLessThanOrEqual(windows[index - 1]!.high)
-      }
-    }))
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 65_535 }), { minLength: 1, maxLength: 300 }), (values) => {
+        const counts = countsOf(values)
+        const windows = [0, 1, 2, 3].map((strength) => autoWindow(counts, strength))
+        for (const [index, window] of windows.entries()) {
+          expect(window.high).toBeGreaterThan(window.low)
+          if (index > 0) expect(window.high).toBeLessThanOrEqual(windows[index - 1]!.high)
+        }
+      }),
+    )
   })
 
   test('dragging moves the level sideways and the width downwards', () => {

@@ -61,7 +61,11 @@ export function roundedWindow(window: Window): Window {
 }
 
 /** The part of a histogram worth drawing, in at most `most` bars: from the lowest value to where the window ends, with room. */
-export function drawnHistogram(counts: Counts, window: Window, most: number): { from: number; to: number; bars: number[] } {
+export function drawnHistogram(
+  counts: Counts,
+  window: Window,
+  most: number,
+): { from: number; to: number; bars: number[] } {
   const first = percentile(counts, 0.00001)
   const from = Math.min(first, window.low) - 2
   const last = Math.max(percentile(counts, 0.9995), window.high)

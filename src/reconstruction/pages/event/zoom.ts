@@ -22,7 +22,11 @@ export function fitted(image: Size, view: Size): Placement {
 }
 
 /** A box of the image in the view, with a margin and never larger than `most` screen pixels per pixel. */
-export function around(box: { left: number; top: number; right: number; bottom: number }, view: Size, most = 12): Placement {
+export function around(
+  box: { left: number; top: number; right: number; bottom: number },
+  view: Size,
+  most = 12,
+): Placement {
   const width = Math.max(box.right - box.left, 1) * 2
   const height = Math.max(box.bottom - box.top, 1) * 2
   const zoom = clamp(Math.min(view.width / width, view.height / height), zoomLimits.least, most)
