@@ -445,10 +445,14 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
   test('when the platform goes away the page says so, keeps what it has, and comes back', async () => {
     const { page } = await open(`/e/${experiment}/runs`)
     await page.getByText('live', { exact: true }).waitFor()
+    await page.getByRole('link', { name: 'sim:2' }).waitFor()
     await context.setOffline(true)
-    await page.getByText('disconnected').waitFor()
-    expect(await page.getByRole('link', { name: 'sim:2' }).count()).toBe(1)
-    await context.setOffline(false)
+    try {
+      await page.getByText('disconnected').waitFor()
+      expect(await page.getByRole('link', { name: 'sim:2' }).count()).toBe(1)
+    } finally {
+      await context.setOffline(false)
+    }
     await page.getByText('live', { exact: true }).waitFor()
     await page.close()
   })
