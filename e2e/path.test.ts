@@ -1,6 +1,6 @@
 /** The main path as its people walk it: DAQ machine, site admin on the command line, stranger. One platform for all. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -169,6 +169,12 @@ test('wrong words end with code 2, no sign-in with code 4', async () => {
   const { code, stderr } = await runCygnet(['whoami', '--home', platform.home], stranger)
   expect(code).toBe(4)
   expect(stderr).toMatch(/cygnet login/)
+})
+
+test('other accounts of the machine reach neither data nor secrets', () => {
+  for (const folder of ['data', 'secrets', 'database', 'logs']) {
+    expect(statSync(join(platform.home, folder)).mode & 0o007, folder).toBe(0)
+  }
 })
 
 test('no secret stands in a log', () => {

@@ -1,5 +1,5 @@
 /** The folders of one installation (`--home`), who may enter them, and the addresses that follow from its ports. */
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, chown, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -52,15 +52,22 @@ export function cacheFolder(): string {
 }
 
 /**
+ * As root: the group whose members may pass through `data`. Only sandboxed payloads have it (workspaces.ts), so that
+ * other accounts of the machine see no bucket, whatever the modes below.
+ */
+export const dataGroup = 299_999
+
+/**
  * Sandboxed users (their own uid) may pass through `home` to what is bound for them, and into nothing else: secrets,
  * database and run are private to the platform.
  */
 export async function prepareHome(home: Home): Promise<void> {
+  const asRoot = process.getuid?.() === 0
   const modes: [string, number][] = [
     [home.folder, 0o711],
     [home.program, 0o755],
     [join(home.folder, 'database'), 0o700],
-    [home.data, 0o711],
+    [home.data, asRoot ? 0o710 : 0o700],
     [home.secrets, 0o700],
     [home.run, 0o711],
     [home.gatewaySockets, 0o755],
@@ -72,6 +79,7 @@ export async function prepareHome(home: Home): Promise<void> {
     await mkdir(path, { recursive: true, mode })
     await chmod(path, mode)
   }
+  if (asRoot) await chown(home.data, 0, dataGroup)
 }
 
 export const s3Region = 'cygnet'

@@ -2,6 +2,7 @@
 import type { Workspace } from '../compute/index.ts'
 import { decide, subjectOf, activeSubject, type Identity } from '../identity/index.ts'
 import type { Storage } from '../storage/index.ts'
+import { dataGroup } from './home.ts'
 
 /** Work that the platform does by itself; its code is ours, not a person's. */
 export const platformOwner = { id: 'platform', name: 'cygnet' }
@@ -11,10 +12,10 @@ const platformUid = 2_000_000
 export function workspaces({ identity, storage }: { identity: Identity; storage: Storage }) {
   return async (ownerId: string, experiment: string): Promise<Workspace> => {
     if (ownerId === platformOwner.id)
-      return { personName: platformOwner.name, uid: platformUid, groups: [], buckets: [] }
+      return { personName: platformOwner.name, uid: platformUid, groups: [dataGroup], buckets: [] }
     const person = activeSubject(identity.snapshotPart(), ownerId)
     const uid = await identity.platformUidOf(ownerId)
-    if (person === undefined) return { personName: ownerId, uid, groups: [], buckets: [] }
+    if (person === undefined) return { personName: ownerId, uid, groups: [dataGroup], buckets: [] }
     const subject = subjectOf(person)
     const buckets = []
     for (const bucket of storage.listBuckets().filter((each) => each.experiment === experiment)) {
@@ -27,6 +28,6 @@ export function workspaces({ identity, storage }: { identity: Identity; storage:
         mode: writable ? ('rw' as const) : ('ro' as const),
       })
     }
-    return { personName: person.name, uid, groups: [], buckets }
+    return { personName: person.name, uid, groups: [dataGroup], buckets }
   }
 }
