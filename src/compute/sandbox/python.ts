@@ -57,7 +57,9 @@ async function examine(
     if (closed !== undefined) return `${closed} is closed to other users`
   }
   try {
-    const script = 'import sys; print("%d.%d.%d" % sys.version_info[:3]); print(sys.base_prefix); print(sys.executable)'
+    // In a virtual environment the interpreter behind it is meant: a sandbox sees that one, and not the environment.
+    const behind = 'getattr(sys, "_base_executable", "") or sys.executable'
+    const script = `import sys; print("%d.%d.%d" % sys.version_info[:3]); print(sys.base_prefix); print(${behind})`
     const { code, stdout } = await runCommand([path, '-I', '-S', '-c', script], { timeoutMs: 10_000 })
     const [version = '', basePrefix = '', executable = ''] = stdout.trim().split('\n')
     if (code !== 0 || executable === '') return 'it does not start'
