@@ -9,7 +9,12 @@ const linesAtMost = 500
 const vagueNames = /(^|[/.-])(utils?|helpers?|common|manager|misc|types)([/.-]|$)/
 
 /** Packages that would like to run a script when installed. None of them is allowed to; each works without. */
-const packagesWithInstallScripts = ['node_modules/@swc/core', 'node_modules/lmdb', 'node_modules/msgpackr-extract']
+const packagesWithInstallScripts = [
+  'node_modules/@swc/core',
+  'node_modules/lmdb',
+  'node_modules/msgpackr-extract',
+  'node_modules/protobufjs',
+]
 
 /** Lockfile and documents name no place packages come from: that is the reader's own setting. */
 const foreignWords = [

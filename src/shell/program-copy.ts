@@ -77,8 +77,15 @@ async function copyTree(source: string, target: string): Promise<void> {
   })
 }
 
+/**
+ * Left out: tests, maps for debuggers, and of packages for browsers what no process here loads (120 of 140 MB of
+ * onnxruntime-web are builds for graphics cards).
+ */
+const leftOut =
+  /\.test\.tsx?$|(^|\/)__pycache__(\/|$)|\.map$|(^|\/)ort(\.(?!node\.min\.mjs|wasm\.(bundle\.)?min\.mjs)[^/]*|-wasm-simd-threaded\.[^/]*\.(mjs|wasm))$/
+
 function isLeftOut(path: string): boolean {
-  return /\.test\.tsx?$|(^|\/)__pycache__(\/|$)/.test(path)
+  return leftOut.test(path)
 }
 
 /** The running Node is hard-linked where the file system allows it and copied otherwise. */

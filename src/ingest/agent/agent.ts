@@ -138,12 +138,14 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
 
   const sendOne = async (file: WatchedFile, ended: AbortSignal): Promise<void> => {
     let s3: ReturnType<typeof createS3Client> | undefined
+    const closedStamp = file.stamp
     try {
       const { platform, key } = await reporter.platform()
       const store = await reporter.storeOf(platform)
       s3 = createS3Client({ ...store, ...key })
       await bringToSafety({
         file,
+        closedStamp,
         s3,
         platform,
         journal,

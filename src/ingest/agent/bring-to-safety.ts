@@ -13,6 +13,8 @@ import type { WatchedFile } from './watched-folder.ts'
 
 export interface SafetyOptions {
   file: WatchedFile
+  /** How the file was when it counted as closed. Other bytes than those are never sent: a store that takes a name once would keep them. */
+  closedStamp: Stamp
   s3: S3Client
   platform: Platform
   journal: AgentJournal
@@ -86,6 +88,7 @@ async function alreadySent({ file, journal, bucket }: SafetyOptions): Promise<Up
 
 async function upload({
   file,
+  closedStamp,
   s3,
   platform,
   journal,
@@ -101,6 +104,7 @@ async function upload({
     key: file.key,
     path: file.path,
     file: file.name,
+    closedStamp,
     signal,
     partSizeBytes,
     onHashed: (sha256) => reporter.hashed(platform, file, sha256),

@@ -18,6 +18,8 @@ export interface UploadOptions {
   key: string
   path: string
   file: string
+  /** What the file must still be when it is opened. */
+  closedStamp: Stamp
   signal: AbortSignal
   /** Called when all bytes were read and hashed, before the store makes the object visible. */
   onHashed(sha256: string): Promise<void>
@@ -38,11 +40,13 @@ const mostParts = 9_000
 const partsAtOnce = 2
 
 export async function uploadFile(options: UploadOptions): Promise<Uploaded> {
+  await failpoint('agent.before-open')
   const handle = await open(options.path, 'r').catch((cause: NodeJS.ErrnoException) => {
     throw unreadable(options, cause)
   })
   try {
-    const stamp = await stampOf(handle)
+    const stamp = options.closedStamp
+    requireStamp(options, stamp, await stampOf(handle))
     const smallest = options.partSizeBytes ?? defaultPartBytes
     return stamp.sizeBytes <= smallest
       ? await putWhole(options, handle, stamp)
@@ -203,7 +207,10 @@ async function readPart(
 
 async function requireSame(options: UploadOptions, handle: FileHandle, stamp: Stamp): Promise<void> {
   await failpoint('agent.before-recheck')
-  const now = await stampOf(handle)
+  requireStamp(options, stamp, await stampOf(handle))
+}
+
+function requireStamp(options: UploadOptions, stamp: Stamp, now: Stamp): void {
   if (sameStamp(now, stamp)) return
   if (now.sizeBytes < stamp.sizeBytes) {
     throw ingestFaults.fileShrank(
