@@ -22,8 +22,8 @@ export default defineConfig(({ command }) => {
     server: {
       // For work on pages: CYGNET_PLATFORM names a running platform, `npx vite` serves the pages over it.
       proxy: {
-        '/api': { target: process.env['CYGNET_PLATFORM'] ?? 'http://127.0.0.1:8410' },
-        '/oidc': { target: process.env['CYGNET_PLATFORM'] ?? 'http://127.0.0.1:8410' },
+        '/api': { target: process.env['CYGNET_PLATFORM'] ?? 'http://127.0.0.1:8410', changeOrigin: true },
+        '/oidc': { target: process.env['CYGNET_PLATFORM'] ?? 'http://127.0.0.1:8410', changeOrigin: true },
       },
     },
   }

@@ -4,19 +4,23 @@
  */
 import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { createGunzip } from 'node:zlib'
 import {
+  compressRun,
   openMidasFile,
   openMidasIndex,
+  openRunIndexes,
   readPictureAt,
   readRunFacts,
   simulateRun,
   writeSimulatedRun,
 } from '../src/detector/index.ts'
 import type { SimulationOptions } from '../src/detector/index.ts'
+import { openGzipStream } from '../src/detector/inflate/gzip-stream.ts'
 
 const images = Number(process.argv[2] ?? 20)
 const repeat = 3
@@ -46,6 +50,14 @@ async function bestMs(act: () => Promise<unknown>): Promise<number> {
     best = Math.min(best, performance.now() - start)
   }
   return best
+}
+
+async function inflateAll(path: string): Promise<void> {
+  const handle = await open(path)
+  const stream = openGzipStream(handle, { sizeBytes: (await handle.stat()).size })
+  while (await stream.next(Infinity));
+  stream.close()
+  await handle.close()
 }
 
 async function readAll(path: string): Promise<void> {
@@ -86,8 +98,12 @@ try {
     (1000 * megabytes) / rawMs,
     true,
   )
-  const gunzipMs = await bestMs(() => promisify(execFile)('sh', ['-c', 'gzip -dc "$1" > /dev/null', 'sh', compressed]))
-  const inflateMs = await bestMs(() => readAll(compressed))
+  // One member by the gzip program, as LIME writes it; event members, as our writer and agent do.
+  const single = join(folder, 'run00003.mid.gz')
+  const shell = promisify(execFile)
+  await shell('sh', ['-c', 'gzip -6 -c "$1" > "$2"', 'sh', path, single])
+  const gunzipMs = await bestMs(() => promisify(execFile)('sh', ['-c', 'gzip -dc "$1" > /dev/null', 'sh', single]))
+  const inflateMs = await bestMs(() => readAll(single))
   report(
     'detector.stream.gzip',
     (1000 * megabytes) / inflateMs,
@@ -96,6 +112,75 @@ try {
     (1000 * megabytes) / gunzipMs,
     true,
   )
+
+  const rate = (ms: number): number => (1000 * megabytes) / ms
+  report(
+    'detector.stream.gzip-members',
+    rate(await bestMs(() => readAll(compressed))),
+    'MB/s uncompressed',
+    'gzip -dc',
+    rate(gunzipMs),
+    true,
+  )
+  const zlibMs = await bestMs(async () => {
+    for await (const _ of createReadStream(single, { highWaterMark: 1 << 18 }).pipe(
+      createGunzip({ chunkSize: 1 << 18 }),
+    ));
+  })
+  report(
+    'detector.inflate',
+    rate(await bestMs(() => inflateAll(single))),
+    'MB/s uncompressed, checksum included',
+    'zlib of Node',
+    rate(zlibMs),
+    true,
+  )
+  report(
+    'detector.index.gzip',
+    rate(await bestMs(() => openMidasIndex(single))),
+    'MB/s uncompressed',
+    'gzip -dc',
+    rate(gunzipMs),
+    true,
+  )
+  const cache = join(folder, 'indexes')
+  const making = openRunIndexes({ folder: cache })
+  await making.readFacts(single)
+  const [saved = ''] = await readdir(cache)
+  const indexPercent = (100 * (await stat(join(cache, saved))).size) / (await stat(single)).size
+  report('detector.index.size', indexPercent, '% of the compressed file', 'promised', 1, false)
+  const fresh = openRunIndexes({ folder: cache })
+  const last = images - 1
+  const start = performance.now()
+  await fresh.readPicture(single, last)
+  report(
+    'detector.picture.gzip-saved-index',
+    performance.now() - start,
+    'ms, the index read from disk',
+    'gzip -dc',
+    gunzipMs,
+    false,
+  )
+  report(
+    'detector.picture.gzip-indexed',
+    await bestMs(() => fresh.readPicture(single, last)),
+    'ms',
+    'gzip -dc',
+    gunzipMs,
+    false,
+  )
+  report(
+    'detector.picture.gzip-members',
+    await bestMs(() => readPictureAt(compressed, last)),
+    'ms, heads hopped over',
+    'gzip -dc',
+    gunzipMs,
+    false,
+  )
+  const gzipMs = await bestMs(() => shell('sh', ['-c', 'gzip -1 -c "$1" > /dev/null', 'sh', path]))
+  let copies = 0
+  const compressMs = await bestMs(() => compressRun(path, join(folder, `copy${copies++}`)))
+  report('detector.compress', rate(compressMs), 'MB/s, level 1, two threads', 'gzip -1', rate(gzipMs), true)
 
   report(
     'detector.facts.plain',
@@ -107,7 +192,7 @@ try {
   )
   report(
     'detector.facts.gzip',
-    await bestMs(() => readRunFacts(compressed)),
+    await bestMs(() => readRunFacts(single)),
     `ms for ${Math.round(megabytes)} MB`,
     'gzip -dc',
     gunzipMs,
@@ -123,8 +208,8 @@ try {
     false,
   )
   report(
-    'detector.picture.gzip-last',
-    await bestMs(() => readPictureAt(compressed, images - 1)),
+    'detector.picture.gzip-without-index',
+    await bestMs(() => readPictureAt(single, images - 1)),
     'ms',
     'gzip -dc',
     gunzipMs,

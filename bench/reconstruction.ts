@@ -1,5 +1,6 @@
 /**
- * Reconstruction of full-size simulated images, stage by stage, beside numpy + scipy + scikit-learn on the same images.
+ * Reconstruction of full-size simulated images, stage by stage: the SIMD kernels beside the plain TypeScript they are held
+ * equal to and beside numpy + scipy + scikit-learn, on the same images in one run. Whole jobs: reconstruction-job.ts.
  *
  *   node bench/reconstruction.ts [--images 12]
  *
@@ -13,31 +14,29 @@ import { join } from 'node:path'
 import { simulateRun } from '../src/detector/index.ts'
 import type { ImageTruth, TracksPerImage } from '../src/detector/index.ts'
 import { defaultParameters } from '../src/reconstruction/index.ts'
-import { createDbscanScratch, gridDbscan } from '../src/reconstruction/kernels/grid-dbscan.ts'
-import { createCellScratch, imageToCells, prepareCalibration } from '../src/reconstruction/kernels/image-cells.ts'
-import type { CellImages, ImageCalibration } from '../src/reconstruction/kernels/image-cells.ts'
+import { prepareCalibration } from '../src/reconstruction/kernels/image-cells.ts'
+import type { ImageCalibration } from '../src/reconstruction/kernels/image-cells.ts'
 import { createImageChain, stages } from '../src/reconstruction/kernels/image-chain.ts'
-import {
-  collectPoints,
-  createCellPoints,
-  createReducerScratch,
-  reduceNoise,
-} from '../src/reconstruction/kernels/noise-reducer.ts'
+import { chooseKernels, createTypescriptKernels } from '../src/reconstruction/kernels/image-kernels.ts'
+import type { ImageKernels } from '../src/reconstruction/kernels/image-kernels.ts'
 import {
   addPedestalImage,
   createPedestalAccumulator,
   finishPedestalMap,
 } from '../src/reconstruction/kernels/pedestal-map.ts'
+import { createPedestalSums } from '../src/reconstruction/kernels/pedestal-sums.ts'
 import { lightCorrectionOf } from '../src/reconstruction/kernels/vignetting.ts'
 import { distributionOf } from '../src/reconstruction/run-tally.ts'
 import { addTally, emptyTally, matchImage, truthSummaryOf } from '../src/reconstruction/truth-matching.ts'
 
 const side = 2304
-const cellsPerSide = side / 4
 const images = Number(process.argv[process.argv.indexOf('--images') + 1] || 12) || 12
 const warmUp = 4
 const pedestalImages = 30
 const peer = 'numpy + scipy + scikit-learn'
+const plain = 'plain TypeScript'
+/** Those that exist twice. */
+const kernelStages = ['cells', 'reduce', 'cluster'] as const
 
 /**
  * The same definitions with the usual tools: cut, subtraction, suppression, acceptance, 2x2 rank filter and two 4x4
@@ -124,14 +123,20 @@ async function framesOf(number: number, kind: 'pedestal' | 'data', count: number
 const folder = await mkdtemp(join(tmpdir(), 'cygnet-bench-'))
 try {
   const accumulator = createPedestalAccumulator(side, side)
+  const sums = createPedestalSums(side, side)
   const pedestalMs: number[] = []
+  const plainPedestalMs: number[] = []
   for (const { pixels } of await framesOf(1, 'pedestal', pedestalImages)) {
     const begin = performance.now()
     addPedestalImage(accumulator, pixels)
-    pedestalMs.push(performance.now() - begin)
+    const between = performance.now()
+    sums.add(pixels)
+    pedestalMs.push(performance.now() - between)
+    plainPedestalMs.push(between - begin)
   }
   const { map } = finishPedestalMap(accumulator)
-  print('reconstruction.pedestal.per-image', distributionOf(pedestalMs).medianMs, 'ms')
+  const median = (ms: number[]) => distributionOf(ms).medianMs
+  print('reconstruction.pedestal.per-image', median(pedestalMs), 'ms', plain, median(plainPedestalMs))
   const calibration = prepareCalibration(map, lightCorrectionOf(side, side, defaultParameters), defaultParameters)
   await writeFile(join(folder, 'mean.f32'), new Uint8Array(map.mean.buffer))
   await writeFile(join(folder, 'sigma.f32'), new Uint8Array(map.sigma.buffer))
@@ -157,6 +162,22 @@ try {
       frames.map(({ pixels }) => pixels),
       calibration,
     )
+    const oracle = kernelTimes(
+      createTypescriptKernels(calibration, defaultParameters),
+      frames.map(({ pixels }) => pixels),
+    )
+    for (const stage of kernelStages) {
+      const ours = distributionOf(times.get(stage)!)
+      const theirs = distributionOf(oracle[stage])
+      print(
+        `reconstruction.${scene.name}.${stage}.against-typescript.median`,
+        ours.medianMs,
+        'ms',
+        plain,
+        theirs.medianMs,
+      )
+      print(`reconstruction.${scene.name}.${stage}.against-typescript.p95`, ours.p95Ms, 'ms', plain, theirs.p95Ms)
+    }
     const figures = { cells: python?.cells, cluster: python?.cluster }
     for (const stage of [...stages, 'total']) {
       const { medianMs, p95Ms } = distributionOf(times.get(stage)!)
@@ -209,6 +230,24 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
+/** The three stages of one image, each timed. */
+function runKernels(kernels: ImageKernels, pixels: Uint16Array): Record<(typeof kernelStages)[number], number> {
+  const begin = performance.now()
+  kernels.imageToCells(pixels)
+  const cells = performance.now()
+  kernels.findPoints()
+  const reduce = performance.now()
+  kernels.cluster(defaultParameters.clusterRadiusCells, defaultParameters.clusterMinimumWeightCounts)
+  return { cells: cells - begin, reduce: reduce - cells, cluster: performance.now() - reduce }
+}
+
+function kernelTimes(kernels: ImageKernels, frames: Uint16Array[]) {
+  for (let turn = 0; turn < warmUp; turn++) runKernels(kernels, frames[turn % frames.length]!)
+  const times = frames.map((pixels) => runKernels(kernels, pixels))
+  const of = (stage: (typeof kernelStages)[number]) => times.map((each) => each[stage])
+  return { cells: of('cells'), reduce: of('reduce'), cluster: of('cluster') }
+}
+
 /** Writes images and our points and labels for the peer, and returns its times per image in ms. */
 async function peerTimes(name: string, frames: Uint16Array[], calibration: ImageCalibration) {
   const python = process.env.CYGNET_TEST_PYTHON
@@ -216,31 +255,11 @@ async function peerTimes(name: string, frames: Uint16Array[], calibration: Image
     console.error('no peer: CYGNET_TEST_PYTHON names no Python with numpy, scipy and scikit-learn')
     return undefined
   }
-  const cells = cellsPerSide ** 2
-  const scratch = {
-    cells: createCellScratch(side),
-    reducer: createReducerScratch(cells),
-    dbscan: createDbscanScratch(cellsPerSide, cellsPerSide),
-  }
-  const out: CellImages = {
-    weight: new Int32Array(cells),
-    edge: new Int32Array(cells),
-    rawSumCounts: 0,
-    suppressedSumCounts: 0,
-  }
-  const points = createCellPoints(cells)
-  const labels = new Int32Array(cells)
+  const { kernels, reason } = chooseKernels(calibration, defaultParameters)
+  if (reason !== null) console.error(`no SIMD kernels: ${reason}`)
+  const { points, labels } = kernels
   for (const [index, pixels] of frames.entries()) {
-    imageToCells(pixels, calibration, scratch.cells, out)
-    reduceNoise(out.edge, cellsPerSide, cellsPerSide, defaultParameters, scratch.reducer)
-    collectPoints(scratch.reducer.values, out.weight, cellsPerSide, cellsPerSide, points)
-    gridDbscan(
-      points,
-      defaultParameters.clusterRadiusCells,
-      defaultParameters.clusterMinimumWeightCounts,
-      scratch.dbscan,
-      labels,
-    )
+    runKernels(kernels, pixels)
     const columns = [points.x, points.y, points.weight, labels].map((column) => column.slice(0, points.count))
     await writeFile(
       join(folder, `points${index}.i32`),

@@ -121,7 +121,9 @@ async function runningShim(scenario: Scenario): Promise<number> {
 }
 
 async function reconstructAgain({ call }: Scenario): Promise<void> {
-  const body = { series: 'sim', range: { from: 2, to: 3 }, campaign: `again-${Date.now()}` }
+  const campaign = `again-${Date.now()}`
+  const body = { series: 'sim', range: { from: 2, to: 3 }, campaign }
+  await call('POST', '/api/experiments/demo/campaigns', { name: campaign }).catch(() => undefined)
   await call('POST', '/api/experiments/demo/reconstruction', body).catch(() => undefined)
 }
 

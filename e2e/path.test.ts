@@ -108,6 +108,7 @@ test('credentials create gives a key that works, and a DAQ key that only creates
 })
 
 test('reco run makes a second campaign; jobs list, show and logs follow it', async () => {
+  await json('reco', 'campaign', 'create', 'second', '-e', experiment)
   await json('reco', 'run', 'sim:2', '--campaign', 'second', '--wait', '-e', experiment)
   const { summaries } = await showReconstruction(scenario, 'sim:2')
   expect(summaries.map(({ campaign }) => campaign).sort()).toEqual(['main', 'second'])

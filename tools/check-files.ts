@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Check } from './check-tools.ts'
 import { rooms } from './rooms.ts'
-import { isProgram, projectFiles, root } from './sources.ts'
+import { isAssembly, isProgram, projectFiles, root } from './sources.ts'
 
 const linesAtMost = 500
 const vagueNames = /(^|[/.-])(utils?|helpers?|common|manager|misc|types)([/.-]|$)/
@@ -29,7 +29,7 @@ export const fileChecks: Check[] = [
   {
     name: 'file sizes',
     async run() {
-      const files = projectFiles().filter((path) => isProgram(path) || path.endsWith('.py'))
+      const files = projectFiles().filter((path) => isProgram(path) || isAssembly(path) || path.endsWith('.py'))
       const problems = files
         .map((path) => ({ path, lines: readText(path).split('\n').length - 1 }))
         .filter(({ lines }) => lines > linesAtMost)

@@ -15,5 +15,10 @@ export function projectFiles(folder: string = root): string[] {
 }
 
 export function isProgram(path: string): boolean {
-  return /^(src|e2e|bench|tools|bin)\/.*\.(ts|tsx|js)$/.test(path)
+  return /^(src|e2e|bench|tools|bin)\/.*\.(ts|tsx|js)$/.test(path) && !isAssembly(path)
+}
+
+/** AssemblyScript: has the suffix of TypeScript and is none; compiled to a committed .wasm that a test rebuilds. */
+export function isAssembly(path: string): boolean {
+  return /^src\/.*\/assembly\/[^/]+\.ts$/.test(path)
 }

@@ -2,79 +2,29 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { cygnet, eventually, runCygnet, startPlatform, type RunningPlatform } from '../platform.ts'
-import { experiment, setUpExperiment, showReconstruction, type Scenario } from '../scenario.ts'
-import {
-  buildPages,
-  chromiumPath,
-  dragFrameRate,
-  freshLink,
-  launch,
-  listen,
-  picture,
-  seriousFaults,
-  signedIn,
-} from './chromium.ts'
-
-const images = 4
+import { cygnet, eventually, type RunningPlatform } from '../platform.ts'
+import { experiment, type Scenario } from '../scenario.ts'
+import { walkThroughCampaigns } from './campaign-steps.ts'
+import { chromiumPath, freshLink, listen, picture, seriousFaults, signedIn } from './chromium.ts'
+import { images, openSite, type Site } from './one-run-site.ts'
 
 describe.skipIf(chromiumPath === undefined)('pages', () => {
+  let site: Site
   let platform: RunningPlatform
   let scenario: Scenario
   let browser: Browser
   let context: BrowserContext
-
-  const at = (path: string): string => platform.platformUrl + path
-  async function open(path: string): Promise<{ page: Page; complaints: ReturnType<typeof listen> }> {
-    const page = await context.newPage()
-    const complaints = listen(page)
-    await page.goto(at(path))
-    return { page, complaints }
-  }
-  async function takeRun(first: number, pedestalImages: number): Promise<void> {
-    const simulated = await runCygnet([
-      'daq',
-      'simulate',
-      '--dir',
-      scenario.daq,
-      '--runs',
-      '1',
-      '--images',
-      String(images),
-      '--first',
-      String(first),
-      '--pedestal-images',
-      String(pedestalImages),
-    ])
-    expect(simulated.code, simulated.stderr).toBe(0)
-    const place = ['-e', experiment, '--setup', 'lime', '--series', 'sim', '--server', platform.platformUrl]
-    const sent = await runCygnet(['daq', 'watch', scenario.daq, ...place, '--key-file', scenario.keyFile, '--once'])
-    expect(sent.code, sent.stderr).toBe(0)
-  }
+  const at = (path: string): string => site.at(path)
+  const open = (path: string) => site.open(path)
 
   beforeAll(async () => {
-    buildPages()
-    platform = await startPlatform()
-    scenario = await setUpExperiment(platform)
-    await takeRun(1, 5)
-    await eventually(
-      'tracks of sim:2',
-      async () => {
-        const { summaries } = await showReconstruction(scenario, 'sim:2')
-        return summaries.length > 0 ? summaries : undefined
-      },
-      120_000,
-    )
-    browser = await launch()
-    context = await signedIn(browser, platform)
+    site = await openSite()
+    ;({ platform, scenario, browser, context } = site)
   })
 
-  afterAll(async () => {
-    await browser?.close()
-    await platform?.stop()
-  })
+  afterAll(() => site?.close())
 
   test('without a link the page says how to get one; a link signs in once and leaves the address bar', async () => {
     const stranger = await browser.newContext()
@@ -98,14 +48,19 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     test(`every page is complete, quiet and accessible (${scheme})`, async () => {
       const viewer = scheme === 'light' ? context : await signedIn(browser, platform, 'dark')
       const jobs = await scenario.call<{ items: { id: string }[] }>('GET', `/api/experiments/${experiment}/jobs`)
-      const places: Record<string, [path: string, text: string]> = {
+      const places: Record<string, [path: string, text: string | RegExp]> = {
         home: [`/e/${experiment}`, 'NOT RECORDING'],
         runs: [`/e/${experiment}/runs`, 'sim:2'],
         'runs-empty': [`/e/${experiment}/runs?text=nothing-like-this`, 'No run matches'],
         run: [`/e/${experiment}/runs/sim/2`, 'images reconstructed'],
         pedestal: [`/e/${experiment}/runs/sim/1`, 'This pedestal run gave the pedestal map'],
         event: [`/e/${experiment}/runs/sim/2/events/1`, 'Rows searched'],
-        tracks: [`/e/${experiment}/tracks`, 'Selected clusters per image'],
+        results: [`/e/${experiment}/results?y=lengthPx&trend=perImage`, 'clusters, no cut'],
+        'results-empty': [`/e/${experiment}/results?cuts=lengthPx+>+99999`, 'removes all of them'],
+        campaigns: [`/e/${experiment}/campaigns`, 'always there'],
+        campaign: [`/e/${experiment}/campaigns/main`, 'All parameters have their default values'],
+        'compare-alone': [`/e/${experiment}/campaigns/main/compare`, /no other campaign|Run after run|both campaigns/],
+        'results-overview': [`/e/${experiment}/tracks`, 'Selected clusters per image'],
         data: [`/e/${experiment}/data/${experiment}-raw?prefix=lime/sim/`, 'run00002.mid'],
         'data-empty': [`/e/${experiment}/data/${experiment}-work`, 'Nothing here yet'],
         jobs: [`/e/${experiment}/jobs`, 'sim:2'],
@@ -131,6 +86,14 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
       if (viewer !== context) await viewer.close()
     })
   }
+
+  test('a campaign is made in a form, started over a range, followed live, and compared cluster by cluster', async () => {
+    const { page, complaints } = await open(`/e/${experiment}/campaigns`)
+    complaints.expect('422')
+    await walkThroughCampaigns(page)
+    expect(complaints.list).toEqual([])
+    await page.close()
+  })
 
   test('on a phone the home, run and job pages do not scroll sideways', async () => {
     const { items } = await scenario.call<{ items: { id: string }[] }>('GET', `/api/experiments/${experiment}/jobs`)
@@ -224,144 +187,6 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     await page.close()
   })
 
-  describe('event display', () => {
-    interface Shown {
-      readout: string
-      renderer: string
-      pixels: number[]
-    }
-    /** What is on screen: the readout under the middle, and colours of a coarse grid of the canvas. */
-    async function shown(page: Page): Promise<Shown> {
-      const box = (await page.locator('.cy-image').boundingBox())!
-      await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
-      await page.getByText(/column \d+, row \d+ =/).waitFor()
-      const clip = { x: box.x + box.width / 2 - 200, y: box.y + 60, width: 400, height: 400 }
-      const picture = (await page.screenshot({ clip, type: 'png' })).toString('base64')
-      const pixels = await page.evaluate(async (data) => {
-        const image = new Image()
-        image.src = `data:image/png;base64,${data}`
-        await image.decode()
-        const sheet = document.createElement('canvas')
-        sheet.width = 20
-        sheet.height = 20
-        const context = sheet.getContext('2d')!
-        context.drawImage(image, 0, 0, 20, 20)
-        return [...context.getImageData(0, 0, 20, 20).data]
-      }, picture)
-      return {
-        readout: (await page.getByText(/column \d+, row \d+ =/).textContent()) ?? '',
-        renderer: await page.evaluate(() => globalThis.__cygnetFrames?.renderer ?? ''),
-        pixels,
-      }
-    }
-    const ready = async (page: Page): Promise<void> => {
-      await page.getByText('Rows searched').waitFor()
-      await page.getByText('on the way').waitFor({ state: 'detached' })
-      await page.waitForTimeout(300)
-    }
-    const difference = (a: number[], b: number[]): number =>
-      a.reduce((sum, value, index) => sum + Math.abs(value - b[index]!), 0) / a.length
-
-    test('shows true counts by WebGL2; the plain canvas shows the same', async () => {
-      const { page } = await open(`/e/${experiment}/runs/sim/2/events/1?w=90,130&painter=webgl`)
-      await ready(page)
-      const webgl = await shown(page)
-      expect(webgl.renderer).toBe('webgl2')
-      const [, column, row, value] = /column (\d+), row (\d+) = (\d+)/.exec(webgl.readout)!.map(Number)
-      const frame = await page.evaluate(
-        async (path) => [...new Uint16Array(await (await fetch(path)).arrayBuffer())].length,
-        `/api/experiments/${experiment}/runs/sim:2/events/1/frame`,
-      )
-      expect(frame).toBe(2304 * 2304)
-      const direct = await page.evaluate(
-        async ([path, index]) => new Uint16Array(await (await fetch(path as string)).arrayBuffer())[index as number],
-        [`/api/experiments/${experiment}/runs/sim:2/events/1/frame`, row! * 2304 + column!],
-      )
-      expect(value).toBe(direct)
-      await page.goto(at(`/e/${experiment}/runs/sim/2/events/1?w=90,130&painter=canvas`))
-      await ready(page)
-      const canvas = await shown(page)
-      expect(canvas.renderer).toBe('canvas')
-      expect(canvas.readout).toBe(webgl.readout)
-      expect(difference(canvas.pixels, webgl.pixels)).toBeLessThan(6)
-      await page.getByText('Drawn without a graphics card').waitFor()
-      await page.close()
-    })
-
-    test('window, map, zoom and cluster live in the address; a link shows the same picture', async () => {
-      const { page } = await open(`/e/${experiment}/runs/sim/2/events/1`)
-      await ready(page)
-      const before = await shown(page)
-      await page.getByLabel('To, ADU').fill('112')
-      await page.getByLabel('To, ADU').blur()
-      await page.keyboard.press('m')
-      await page.keyboard.press('i')
-      await page.keyboard.press('ArrowDown')
-      await page.waitForURL(/cluster=\d+/)
-      for (const part of ['w=', ',112', 'map=viridis', 'invert=yes', 'z=']) expect(page.url()).toContain(part)
-      const after = await shown(page)
-      expect(difference(before.pixels, after.pixels)).toBeGreaterThan(10)
-      const again = await context.newPage()
-      await again.goto(page.url())
-      await ready(again)
-      expect(difference((await shown(again)).pixels, after.pixels)).toBeLessThan(1)
-      await again.close()
-      await page.keyboard.press('f')
-      await page.waitForURL((address) => !address.search.includes('z='))
-      await page.keyboard.press('ArrowRight')
-      await page.waitForURL(/events\/2\?/)
-      expect(page.url()).toContain('map=viridis')
-      await page.close()
-    })
-
-    test('a drag pans, Shift-drag sets the window, the wheel zooms, a picture can be saved', async () => {
-      const { page } = await open(`/e/${experiment}/runs/sim/2/events/1`)
-      await ready(page)
-      const box = (await page.locator('.cy-image').boundingBox())!
-      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
-      await page.mouse.move(x, y)
-      await page.mouse.wheel(0, -400)
-      await page.waitForURL(/z=/)
-      const zoomed = new URL(page.url()).searchParams
-      await page.mouse.down()
-      await page.mouse.move(x + 80, y + 20, { steps: 5 })
-      await page.mouse.up()
-      await eventually('the pan in the address', async () =>
-        new URL(page.url()).searchParams.get('x') !== zoomed.get('x') ? true : undefined,
-      )
-      expect(Number(new URL(page.url()).searchParams.get('x'))).toBeLessThan(Number(zoomed.get('x')))
-      await page.keyboard.down('Shift')
-      await page.mouse.down()
-      await page.mouse.move(x + 200, y + 60, { steps: 5 })
-      await page.mouse.up()
-      await page.keyboard.up('Shift')
-      await page.waitForURL(/w=/)
-      const [saved] = await Promise.all([
-        page.waitForEvent('download'),
-        page.getByRole('button', { name: 'Save PNG' }).click(),
-      ])
-      expect(saved.suggestedFilename()).toBe(`${experiment}-sim-2-event1.png`)
-      const bytes = readFileSync(await saved.path())
-      expect(bytes.subarray(1, 4).toString()).toBe('PNG')
-      expect(bytes.length).toBeGreaterThan(20_000)
-      const rate = await dragFrameRate(page)
-      expect(rate.framesPerSecond).toBeGreaterThan(0)
-      console.log(
-        `event display: ${rate.framesPerSecond.toFixed(1)} pictures a second while dragging by ${rate.renderer}, ${rate.medianTookMs.toFixed(1)} ms of the page each`,
-      )
-      await page.close()
-    })
-
-    test('an event that does not exist is told in words', async () => {
-      const { page, complaints } = await open(`/e/${experiment}/runs/sim/2/events/4000`)
-      complaints.expect('404')
-      await page.getByText('The image cannot be shown').waitFor()
-      await picture(page, 'event-missing')
-      expect(complaints.list).toEqual([])
-      await page.close()
-    })
-  })
-
   test('an upload appears, is deleted with a way back, and then for good', async () => {
     const { page, complaints } = await open(`/e/${experiment}/data/${experiment}-work`)
     const file = join(platform.home, 'my notes.txt')
@@ -430,7 +255,7 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     const { page: list } = await open(`/e/${experiment}/runs`)
     await home.getByText('live', { exact: true }).waitFor()
     await list.getByRole('link', { name: 'sim:2' }).waitFor()
-    await takeRun(3, 0)
+    await site.takeRun(3, 0)
     await home.getByRole('link', { name: 'sim:3' }).first().waitFor()
     await list.getByRole('link', { name: 'sim:3' }).waitFor()
     await list

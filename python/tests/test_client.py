@@ -87,6 +87,12 @@ class Platform(BaseHTTPRequestHandler):
             return self.json({"items": [{"event": start, "integralCounts": 1.5}], "nextCursor": str(start + 1) if start < 2 else None})
         if path.endswith("/events/1/frame"):
             return self.answer(200, pixels(4, 100).tobytes(), [("X-Frame-Width", "4"), ("X-Frame-Height", "4")])
+        if path.endswith("/results/rows"):
+            if query.get("cuts") == "nothing":
+                return self.answer(200, b"run,rmsCounts\n", [("Content-Type", "text/csv")])
+            asked = [query.get(name) for name in ("series", "from", "to", "cuts", "columns", "source")]
+            assert asked == ["sim", "1", "20", "rmsCounts > 6", "run,rmsCounts,selected", "cluster"], asked
+            return self.answer(200, b"run,rmsCounts,selected\n1,7.25,true\n2,,false\n", [("Content-Type", "text/csv")])
         return self.json({"code": "logbook.no_such_run", "detail": "There is no such run.", "requestId": "r1", "status": 404}, 404)
 
 
@@ -129,6 +135,14 @@ class Client(unittest.TestCase):
         self.assertEqual([row["event"] for row in clusters], [0, 1, 2])
         self.assertEqual(len(clusters.where(event=1)), 1)
         self.assertIn("<td>1.5</td>", clusters._repr_html_())
+
+    def test_rows_of_many_runs(self):
+        rows = self.exp.clusters("sim:1-20", cuts="rmsCounts > 6", columns=["run", "rmsCounts", "selected"])
+        self.assertEqual(rows, [{"run": 1, "rmsCounts": 7.25, "selected": True}, {"run": 2, "rmsCounts": None, "selected": False}])
+        self.assertEqual(self.exp.clusters("sim", cuts="nothing").columns, ["run", "rmsCounts"])
+        with self.assertRaises(cygnet.CygnetError) as raised:
+            self.exp.clusters("../sim")
+        self.assertEqual(raised.exception.code, "client.bad_argument")
 
     def test_data(self):
         put = self.exp.data.put(b"hello", "analysis/me/a b+c.txt")

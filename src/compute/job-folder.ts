@@ -32,6 +32,7 @@ export interface ShimSpec extends PreparedCommand {
     walltimeMs: number
     stopGraceMs: number
     logBytes: number
+    fileBytes?: number
   }
 }
 
@@ -74,12 +75,35 @@ export async function writePrivateFile(
   owner: { uid: number; gid: number } | undefined,
 ): Promise<void> {
   const path = join(folder, 'private', file.name)
+  await makeFoldersFor(join(folder, 'private'), file.name, owner)
   const temporary = `${path}.new`
   await rm(temporary, { force: true })
   await writeFile(temporary, file.content, { mode: file.mode ?? 0o400, flag: 'wx' })
   if (owner !== undefined) await chown(temporary, owner.uid, owner.gid)
   await chmod(temporary, file.mode ?? 0o400)
   await rename(temporary, path)
+}
+
+/** The folders in the name of a private file, closed like the folder they are in. */
+async function makeFoldersFor(
+  top: string,
+  name: string,
+  owner: { uid: number; gid: number } | undefined,
+): Promise<void> {
+  const parts = name.split('/')
+  if (parts.some((part) => part === '' || part === '.' || part === '..')) throw new Error(`not a file name: ${name}`)
+  let path = top
+  for (const part of parts.slice(0, -1)) {
+    path = join(path, part)
+    const made = await mkdir(path, { mode: owner === undefined ? 0o700 : 0o500 }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EEXIST') return false
+        throw error
+      },
+    )
+    if (made && owner !== undefined) await chown(path, owner.uid, owner.gid)
+  }
 }
 
 export async function writeSpec(folder: string, spec: ShimSpec): Promise<void> {

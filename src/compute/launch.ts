@@ -57,8 +57,10 @@ export async function launchAttempt(
   await folders.layOutFolder(job.folder, owner, launch.session === true)
   for (const file of launch.files) await folders.writePrivateFile(job.folder, file, owner)
   const home = join(context.homesFolder, workspace.personName)
-  await ensureDirectory(home, 0o700)
-  if (owner !== undefined) await chown(home, owner.uid, owner.gid)
+  if (launch.workspace !== 'none') {
+    await ensureDirectory(home, 0o700)
+    if (owner !== undefined) await chown(home, owner.uid, owner.gid)
+  }
   const complete = withRelay(context, launch)
   const mounts = mountsOf(context, job, complete, workspace, home)
   const environment = environmentOf(context, job, complete, workspace)
@@ -66,7 +68,13 @@ export async function launchAttempt(
     launch: complete,
     mounts,
     environment,
-    person: { name: workspace.personName, uid, groups: workspace.groups, home: `/home/${workspace.personName}` },
+    person: {
+      name: workspace.personName,
+      uid,
+      // The sources of mounts may lie behind folders that only these may enter.
+      groups: workspace.groups,
+      home: launch.workspace === 'none' ? '/tmp' : `/home/${workspace.personName}`,
+    },
   })
   const attempt = folders.attemptName(job.id, job.attempt)
   await folders.writeSpec(job.folder, {
@@ -81,6 +89,7 @@ export async function launchAttempt(
       walltimeMs: job.request.walltimeMs,
       stopGraceMs: launch.limits?.stopGraceMs ?? 5_000,
       logBytes: launch.limits?.logBytes ?? 256 * 1024 * 1024,
+      ...(launch.limits?.fileBytes !== undefined && { fileBytes: launch.limits.fileBytes }),
     },
   })
   if (await events.isCancelled()) await folders.askToStop(job.folder)
@@ -112,8 +121,7 @@ function mountsOf(
   const mounts: Mount[] = [
     { source: join(job.folder, 'out'), target: '/out', mode: 'rw' },
     { source: join(job.folder, 'private'), target: '/run/cygnet', mode: 'ro' },
-    { source: home, target: `/home/${workspace.personName}`, mode: 'rw' },
-    ...workspace.buckets.map((bucket) => ({ source: bucket.path, target: `/data/${bucket.name}`, mode: bucket.mode })),
+    ...(launch.workspace === 'none' ? [] : workspaceMounts(workspace, home)),
     ...(launch.session ? [{ source: join(job.folder, 'session'), target: '/run/session', mode: 'rw' as const }] : []),
     ...launch.mounts,
   ]
@@ -122,6 +130,13 @@ function mountsOf(
     if (problem !== undefined) throw computeErrors.badLaunch(`A mount of the job is wrong: ${problem}.`)
   }
   return mounts
+}
+
+function workspaceMounts(workspace: Workspace, home: string): Mount[] {
+  return [
+    { source: home, target: `/home/${workspace.personName}`, mode: 'rw' },
+    ...workspace.buckets.map((bucket) => ({ source: bucket.path, target: `/data/${bucket.name}`, mode: bucket.mode })),
+  ]
 }
 
 function environmentOf(
@@ -133,7 +148,7 @@ function environmentOf(
   const withGateway = launch.network === 'gateway'
   return {
     PATH: '/usr/local/bin:/usr/bin:/bin',
-    HOME: `/home/${workspace.personName}`,
+    HOME: launch.workspace === 'none' ? '/tmp' : `/home/${workspace.personName}`,
     USER: workspace.personName,
     LOGNAME: workspace.personName,
     SHELL: '/bin/bash',

@@ -52,9 +52,21 @@ export interface Launch {
   uid?: number
   /** none: a network namespace with nothing but loopback; gateway: the platform and S3 ports on 127.0.0.1 as well. */
   network: 'none' | 'gateway'
-  /** Appear as /run/cygnet/<name>, readable by the payload only. */
+  /**
+   * Appear as /run/cygnet/<name>, readable by the payload only. A name may have folders in it; it must not leave
+   * its folder.
+   */
   files: { name: string; content: string | Uint8Array; mode?: number }[]
-  limits?: { processes?: number; temporaryMiB?: number; logBytes?: number; stopGraceMs?: number }
+  limits?: {
+    processes?: number
+    temporaryMiB?: number
+    logBytes?: number
+    stopGraceMs?: number
+    /** No single file may grow beyond this. */
+    fileBytes?: number
+  }
+  /** none: neither the owner's home nor the experiment's buckets; the payload sees its mounts and nothing else. */
+  workspace?: 'all' | 'none'
   /** true: the folder `session` of the attempt is writable as /run/session (sockets live there). */
   session?: boolean
 }

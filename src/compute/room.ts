@@ -8,7 +8,7 @@ import type { z } from 'zod'
 import { transact, type AnyTransaction, type OpenedDatabase } from '../foundation/database.ts'
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
-import { commandKind, type EnvironmentResolver } from './command-kind.ts'
+import { commandKind, findEnvironment, type EnvironmentResolver } from './command-kind.ts'
 import type { Job, JobState, Machine, SandboxStatus, computeConfig } from './contract.ts'
 import { computeErrors } from './errors.ts'
 import { Executor } from './executor.ts'
@@ -57,6 +57,8 @@ export interface Compute {
   registerKind<Published>(name: string, kind: JobKind<Published>): void
   /** Where command jobs find environments that a room above makes. */
   provideEnvironment(name: string, resolve: EnvironmentResolver): void
+  /** The environment of that name, for other kinds of jobs; undefined for `system`. Throws `noSuchEnvironment`. */
+  environment(name: string): EnvironmentResolver | undefined
   /** Adopts the jobs of an earlier control and begins to start waiting ones. Resolves when both have begun. */
   start(): Promise<void>
   /** Accepts a job in the caller's transaction; it is durable when that commits. Same key, same job. */
@@ -173,6 +175,7 @@ export function openCompute(options: ComputeOptions): Compute {
     provideEnvironment(name, resolve) {
       environments.set(name, resolve)
     },
+    environment: (name) => findEnvironment(environments, name),
     async start() {
       await requireExecutor().start()
     },

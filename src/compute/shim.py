@@ -185,6 +185,8 @@ def set_limits(limits):
 
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_NOFILE, limits.get("openFiles", 65536))
+    if "fileBytes" in limits:
+        lower(resource.RLIMIT_FSIZE, limits["fileBytes"])
 
 
 def politely(spec, child, number):

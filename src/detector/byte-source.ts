@@ -1,7 +1,11 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { createGunzip } from 'node:zlib'
 import { detectorFaults } from './errors.ts'
+import type { EventMemory } from './event-memory.ts'
+import { openGzipStream } from './inflate/gzip-stream.ts'
+import type { Checkpoint, GzipStream } from './inflate/gzip-stream.ts'
+import { windowBytes } from './inflate/inflate-machine.ts'
+import { openMemberLane } from './inflate/member-lane.ts'
 
 /** A forward reader of the uncompressed bytes of a file. */
 export interface ByteSource {
@@ -12,10 +16,12 @@ export interface ByteSource {
   position(): number
   /** Bytes of the file on disk consumed so far. */
   consumedBytes(): number
-  /** The next `count` bytes in a buffer of their own; fewer only at the end. Memory grows with what is there, not with `count`. */
-  read(count: number): Promise<Uint8Array>
+  /** The next `count` bytes in a buffer of their own; fewer only at the end. Memory grows with what is there, not with `count`. `mark`: what follows is worth a place (see `onPlace`). */
+  read(count: number, mark?: boolean): Promise<Uint8Array>
   /** Passes over up to `count` bytes; the answer is how many there were. */
   skip(count: number): Promise<number>
+  /** False when the gzip member that held just the bytes read last ends here with a wrong checksum. */
+  sound(): Promise<boolean>
   /** Why the stream ended before its time (damaged or cut gzip, file changed while read); only known at the end. */
   damage(): Promise<SourceDamage | undefined>
   close(): Promise<void>
@@ -24,14 +30,31 @@ export interface ByteSource {
 export interface SourceDamage {
   code: 'bad-gzip' | 'truncated' | 'changed-while-read' | 'trailing-data'
   reason: string
+  /** Byte of the file at which damage of the compression was met. */
+  compressedOffset?: number
+}
+
+export interface SourceOptions {
+  /**
+   * Members that are one event each are inflated by other threads, so many at a time: sooner where processors are idle, but with more work (zlib, not
+   * our own). Default 0.
+   */
+  ahead?: number
+  /** For what is read with `mark`, in place of new memory each time. */
+  memory?: EventMemory
+  /**
+   * Called after a marked read with the position behind it, the bytes of the file used so far, and how to get the place from which a gzip file can be
+   * inflated again: at most 257 bytes before that position.
+   */
+  onPlace?: (position: number, consumedBytes: number, place: () => Checkpoint | undefined) => void
 }
 
 /** Opens a file, plain or gzip by its first two bytes. Throws `noSuchFile` or `unreadableFile`. */
-export async function openByteSource(path: string): Promise<ByteSource> {
+export async function openByteSource(path: string, options: SourceOptions = {}): Promise<ByteSource> {
   const handle = await openRunFile(path)
   try {
     const { size } = await handle.stat()
-    return (await isGzip(handle)) ? gzipSource(handle, size) : plainSource(handle, size)
+    return (await isGzip(handle)) ? gzipSource(handle, size, options) : plainSource(handle, size, options)
   } catch (error) {
     await handle.close()
     throw error
@@ -49,9 +72,13 @@ export async function openRunFile(path: string): Promise<FileHandle> {
   throw detectorFaults.unreadableFile(`${path} is not a file.`)
 }
 
-/** Reads up to `count` bytes at a position; fewer only where the file ends. Throws `unreadableFile` when the disk fails. */
-export async function readAt(handle: FileHandle, count: number, position: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count)
+/** Reads up to `count` bytes at a position; fewer only where the file ends. Throws `unreadableFile` when the disk fails. `bytes`: to be filled. */
+export async function readAt(
+  handle: FileHandle,
+  count: number,
+  position: number,
+  bytes: Uint8Array = new Uint8Array(count),
+): Promise<Uint8Array> {
   let filled = 0
   try {
     while (filled < count) {
@@ -81,10 +108,13 @@ export async function sizeChange(handle: FileHandle, sizeBytes: number): Promise
   return { code: 'changed-while-read', reason: `the file ${how} from ${sizeBytes} to ${size} bytes while it was read` }
 }
 
-function plainSource(handle: FileHandle, size: number): ByteSource {
+function plainSource(handle: FileHandle, size: number, { memory }: SourceOptions): ByteSource {
   let position = 0
-  const read = async (count: number): Promise<Uint8Array> => {
-    const bytes = await readAt(handle, Math.min(count, Math.max(0, size - position)), position)
+  const read = async (count: number, mark = false): Promise<Uint8Array> => {
+    const there = Math.min(count, Math.max(0, size - position))
+    const place = mark ? await memory?.take(there) : undefined
+    const bytes = await readAt(handle, there, position, place)
+    if (place && bytes !== place) memory?.giveBack(place)
     position += bytes.length
     return bytes
   }
@@ -99,142 +129,129 @@ function plainSource(handle: FileHandle, size: number): ByteSource {
       position += step
       return Promise.resolve(step)
     },
+    sound: () => Promise.resolve(true),
     damage: () => sizeChange(handle, size),
     close: () => handle.close(),
   }
 }
 
-/** How much compressed data is fed at a time: at most about 1000 times as much comes out, which bounds the memory of a bomb. */
-const feedBytes = 64 * 1024
+/** What one byte of deflate can become at most. */
+const inflationAtMost = 1032
+/** Inflating stops this far before the wanted place at most: the longest symbol. */
+const symbolBytes = 258
+const soundBytes = 1024 * 1024
 
-interface Inflater {
-  feed(bytes: Uint8Array): Promise<void>
-  end(): Promise<void>
-  state: { ended: boolean; failure: NodeJS.ErrnoException | undefined }
-  destroy(): void
-}
-
-/** Inflates what it is fed; `give` gets the output before the promise of `feed` resolves. */
-function startInflater(give: (chunk: Uint8Array) => void): Inflater {
-  const gunzip = createGunzip({ chunkSize: 64 * 1024 })
-  const state: Inflater['state'] = { ended: false, failure: undefined }
-  let wake = (): void => undefined
-  // A readable stream that fails throws away what it still holds. Everything inflated before the damage is wanted, so it is taken where it is born.
-  gunzip.push = (chunk: Uint8Array | null): boolean => {
-    if (chunk !== null) give(chunk)
-    else {
-      state.ended = true
-      wake()
-    }
-    return true
-  }
-  gunzip.on('error', (error) => {
-    state.failure = error
-    state.ended = true
-    wake()
-  })
-  const settle = (act: (done: () => void) => void): Promise<void> =>
-    new Promise((resolve) => {
-      wake = resolve
-      if (state.ended) resolve()
-      else act(resolve)
-    })
-  return {
-    feed: (bytes) => settle((done) => gunzip.write(bytes, done)),
-    end: () => settle(() => gunzip.end()),
-    state,
-    destroy: () => gunzip.destroy(),
-  }
-}
-
-function gzipSource(handle: FileHandle, size: number): ByteSource {
-  let queue: Uint8Array[] = []
-  let queuedBytes = 0
-  let inflatedBytes = 0
-  let consumed = 0
+function gzipSource(handle: FileHandle, size: number, options: SourceOptions): ByteSource {
+  let stream: GzipStream | undefined
+  let lane = options.onPlace || !options.ahead ? undefined : openMemberLane(handle, size, options.ahead, options.memory)
+  let rest: Uint8Array = new Uint8Array(0)
   let position = 0
-  const give = (chunk: Uint8Array): void => {
-    queue.push(chunk)
-    queuedBytes += chunk.length
-    inflatedBytes += chunk.length
+  let consumed = 0
+
+  /** More bytes, in view of memory that is used again; undefined at the end. Stops shortly before `limit`, then `undefined` too. */
+  const more = async (limit: number): Promise<Uint8Array | undefined> => {
+    if (lane) {
+      const member = await lane.next()
+      consumed = lane.position()
+      if (member) return member
+      await lane.close()
+      stream = openGzipStream(handle, { sizeBytes: size, from: memberPlace(consumed, position) })
+      lane = undefined
+    }
+    stream ??= openGzipStream(handle, { sizeBytes: size })
+    const chunk = await stream.next(limit)
+    consumed = stream.compressedPosition()
+    return chunk
   }
-  let inflater = startInflater(give)
-  const feed = async (): Promise<void> => {
-    const chunk = await readAt(handle, feedBytes, consumed)
-    await (chunk.length === 0 ? inflater.end() : inflater.feed(chunk))
-    if (inflater.state.failure && chunk.length > 0) await again(chunk)
-    consumed += chunk.length
-  }
-  // The step that meets damage loses what it inflated before it. So the way to the damaged piece is made again, and that piece fed byte by byte.
-  const again = async (damaged: Uint8Array): Promise<void> => {
-    inflater.destroy()
-    let known = inflatedBytes
-    inflater = startInflater((chunk) => {
-      const fresh = chunk.subarray(Math.min(known, chunk.length))
-      known -= chunk.length - fresh.length
-      if (fresh.length > 0) give(fresh)
-    })
-    for (let at = 0; at < consumed; at += feedBytes)
-      await inflater.feed(await readAt(handle, Math.min(feedBytes, consumed - at), at))
-    for (let at = 0; at < damaged.length && !inflater.state.ended; at++)
-      await inflater.feed(damaged.subarray(at, at + 1))
-  }
-  const take = async (count: number, keep: boolean): Promise<{ pieces: Uint8Array[]; taken: number }> => {
-    const pieces: Uint8Array[] = []
-    let taken = 0
-    while (taken < count) {
-      if (queuedBytes === 0) {
-        if (inflater.state.ended) break
-        await feed()
+  const take = async (count: number, mark: boolean, keep: (piece: Uint8Array) => void): Promise<number> => {
+    const target = position + count
+    let marked = !mark || !options.onPlace
+    while (position < target) {
+      if (rest.length === 0) {
+        // First up to the wanted place, where the inflater may be taken up again later, then past it.
+        const chunk = await more(marked ? target + symbolBytes : target)
+        if (chunk) rest = chunk
+        else if (stream && !stream.ended() && !marked) {
+          tellPlace(target)
+          marked = true
+        } else break
         continue
       }
-      const fresh = queue
-      queue = []
-      for (const chunk of fresh) {
-        const wanted = count - taken
-        if (wanted === 0) queue.push(chunk)
-        else {
-          const piece = chunk.length <= wanted ? chunk : chunk.subarray(0, wanted)
-          if (piece.length < chunk.length) queue.push(chunk.subarray(wanted))
-          if (keep) pieces.push(piece)
-          taken += piece.length
-          queuedBytes -= piece.length
-        }
-      }
+      const piece = rest.subarray(0, target - position)
+      keep(piece)
+      position += piece.length
+      rest = rest.subarray(piece.length)
     }
-    position += taken
-    return { pieces, taken }
+    if (!marked && position === target && rest.length === 0) tellPlace(target)
+    // What is left is in memory that is used again.
+    if (rest.length > 0 && !lane) rest = rest.slice()
+    return count - (target - position)
   }
+  const tellPlace = (target: number): void => options.onPlace?.(target, consumed, () => stream?.checkpoint())
   return {
     compressed: true,
     fileSizeBytes: size,
     position: () => position,
     consumedBytes: () => consumed,
-    read: async (count) => {
-      const { pieces, taken } = await take(count, true)
-      const bytes = new Uint8Array(taken)
-      let offset = 0
-      for (const piece of pieces) {
-        bytes.set(piece, offset)
-        offset += piece.length
+    read: async (count, mark = false) => {
+      // A member that is just this event is given as it came.
+      if (lane && rest.length >= count) {
+        const bytes = rest.subarray(0, count)
+        rest = rest.subarray(count)
+        position += count
+        return bytes
       }
-      return bytes
+      const atMost = Math.min(count, (size - consumed) * inflationAtMost + rest.length + 2 * windowBytes)
+      const place = mark ? await options.memory?.take(atMost) : undefined
+      const bytes = place ?? new Uint8Array(atMost)
+      // `set` of typed arrays goes word by word where memory is shared between threads: six times slower.
+      const target = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length)
+      let filled = 0
+      await take(bytes.length, mark, (piece) => {
+        Buffer.from(piece.buffer as ArrayBuffer, piece.byteOffset, piece.length).copy(target, filled)
+        filled += piece.length
+      })
+      if (filled === bytes.length) return bytes
+      const short = bytes.slice(0, filled)
+      if (place) options.memory?.giveBack(place)
+      return short
     },
-    skip: async (count) => (await take(count, false)).taken,
-    damage: async () => {
-      const change = await sizeChange(handle, size)
-      if (change) return change
-      const { failure } = inflater.state
-      if (!failure) return undefined
-      if (failure.code === 'Z_BUF_ERROR')
-        return { code: 'truncated', reason: 'the gzip file ends before its last member does' }
-      if (failure.message === 'incorrect header check')
-        return { code: 'trailing-data', reason: 'something that is not gzip follows the compressed data' }
-      return { code: 'bad-gzip', reason: `the compressed data are damaged (${failure.message})` }
+    skip: (count) => take(count, false, () => undefined),
+    sound: async () => {
+      const member = stream?.eventMember()
+      // A member that holds more than its event is looked through as far as memory allows.
+      while (stream && member && stream.eventMember() === member && rest.length < soundBytes) {
+        const at = stream.position()
+        const chunk =
+          (await stream.next(at)) ?? (stream.eventMember() ? await stream.next(at + 2 * symbolBytes) : undefined)
+        if (chunk) rest = joined(rest, chunk)
+      }
+      if (stream) consumed = stream.compressedPosition()
+      return !member || stream?.damage() === undefined
     },
+    damage: async () => (await sizeChange(handle, size)) ?? stream?.damage(),
     close: async () => {
-      inflater.destroy()
+      await lane?.close()
+      stream?.close()
       await handle.close()
     },
   }
 }
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const both = new Uint8Array(one.length + other.length)
+  both.set(one)
+  both.set(other, one.length)
+  return both
+}
+
+/** The head of a member: nothing before it is needed. */
+export const memberPlace = (compressed: number, uncompressed: number): Checkpoint => ({
+  uncompressed,
+  compressedBit: compressed * 8,
+  headerBit: -1,
+  storedLeft: 0,
+  lastBlock: false,
+  memberHead: true,
+  window: new Uint8Array(0),
+})

@@ -1,4 +1,6 @@
 import { detectorFaults } from './errors.ts'
+import { decodeBanks } from './midas-bank.ts'
+import type { MidasEvent } from './midas-event.ts'
 
 /** One board of a picture's readout. */
 export interface DigitizerBoard {
@@ -30,6 +32,8 @@ export interface DigitizerEvent {
 }
 
 export const timeTagNs = 8.5
+/** The counter of the V1742 has 30 bits: it starts again after 9.1 s. */
+const timeTagMask = 0x3fffffff
 export const fastModel = 1742
 const startCellModel = fastModel
 
@@ -40,8 +44,17 @@ const startCellModel = fastModel
 export function decodeDigitizer(header: Uint8Array, samples: Uint8Array): DigitizerEvent {
   const { version, boards } = decodeDigitizerHeader(header)
   const expected = boards.reduce((sum, board) => sum + board.triggers * board.channels * board.samples, 0)
-  if (samples.length !== expected * 2)
-    throw detectorFaults.badDigitizer(`DGH0 announces ${expected} samples, DIG0 holds ${samples.length / 2}.`)
+  if (samples.length !== expected * 2) {
+    const sums = boards.map(
+      (board) => `${board.model}: ${board.triggers} triggers x ${board.channels} channels x ${board.samples} samples`,
+    )
+    throw detectorFaults.badDigitizer(
+      `DGH0 announces ${expected} samples, DIG0 holds ${samples.length / 2}${sums.length > 0 ? ` (${sums.join('; ')})` : ''}.`,
+      {
+        hint: `DIG0 is ${Math.abs(samples.length - expected * 2)} bytes too ${samples.length > expected * 2 ? 'long' : 'short'}.`,
+      },
+    )
+  }
   const aligned = samples.byteOffset % 2 === 0 ? samples : samples.slice()
   const all = new Uint16Array(aligned.buffer as ArrayBuffer, aligned.byteOffset, expected)
   let start = 0
@@ -53,34 +66,55 @@ export function decodeDigitizer(header: Uint8Array, samples: Uint8Array): Digiti
   return { version, boards }
 }
 
+/** Banks DGH0 and DIG0 of an event as they are. */
+export interface DigitizerBanks {
+  header: Uint8Array
+  samples: Uint8Array
+}
+
+/** The digitizer banks of an event in whatever order it has them (views); undefined where it has not both. */
+export function digitizerBanksOf(event: MidasEvent): DigitizerBanks | undefined {
+  if (event.kind !== 'event') return undefined
+  const { banks } = decodeBanks(event.data)
+  const header = banks.find((bank) => bank.name === 'DGH0')?.data
+  const samples = banks.find((bank) => bank.name === 'DIG0')?.data
+  return header && samples ? { header, samples } : undefined
+}
+
 /** DGH0 alone, the waveforms empty: how many triggers a picture has, without its samples. Throws `badDigitizer`. */
 export function decodeDigitizerHeader(header: Uint8Array): DigitizerEvent {
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength)
   const words = Math.floor(header.length / 4)
   let at = 0
-  const word = (): number => {
-    if (at >= words) throw detectorFaults.badDigitizer(`DGH0 ends after ${words} words, in the middle of a board.`)
+  /** Every error says at which word of the bank, what should stand there, and of which board. */
+  const here = (what: string): string => `word ${at} (byte ${4 * at}), where ${what} should stand`
+  const word = (what: string): number => {
+    if (at >= words) throw detectorFaults.badDigitizer(`DGH0 ends after ${words} words, before ${here(what)}.`)
     return view.getUint32(4 * at++, true)
   }
-  const list = (count: number, what: string): number[] => {
-    if (count > words - at)
-      throw detectorFaults.badDigitizer(`DGH0 announces ${count} ${what} where ${words - at} words are left.`)
-    return Array.from({ length: count }, word)
+  const list = (length: number, what: string): number[] => {
+    if (length > words - at)
+      throw detectorFaults.badDigitizer(`DGH0 announces ${length} words from ${here(what)}; ${words - at} are left.`)
+    return Array.from({ length }, () => word(what))
   }
-  const first = word()
+  const first = word('the number of boards')
   const version = first >= 1000 ? first : 0
-  const count = version > 0 ? word() : first
-  if (count > 16) throw detectorFaults.badDigitizer(`DGH0 announces ${count} boards; a crate holds fewer.`)
+  const count = version > 0 ? word('the number of boards') : first
+  if (count > 16)
+    throw detectorFaults.badDigitizer(
+      `DGH0 announces ${count} boards in word ${at - 1} (byte ${4 * (at - 1)}); a crate holds fewer.`,
+    )
   const boards: DigitizerBoard[] = []
   for (let i = 0; i < count; i++) {
-    const [model, sampleCount, channels, triggers, vertical, sampling] = [
-      word(),
-      word(),
-      word(),
-      word(),
-      word(),
-      word(),
-    ]
+    const of = `of board ${i + 1} of ${count}`
+    const model = word(`the model ${of}`)
+    const fact = (what: string): number => word(`the ${what} ${of} (${model})`)
+    const sampleCount = fact('samples per waveform')
+    const channels = fact('number of channels')
+    const triggers = fact('number of triggers')
+    const vertical = fact('vertical resolution')
+    const sampling = fact('sampling')
+    const facts = (length: number, what: string): number[] => list(length, `the ${what} ${of} (${model})`)
     boards.push({
       model,
       samples: sampleCount,
@@ -88,14 +122,19 @@ export function decodeDigitizerHeader(header: Uint8Array): DigitizerEvent {
       triggers,
       vertical,
       sampling,
-      offsets: list(channels, 'channels'),
-      timeTags: list(triggers, 'triggers'),
-      extraTags: version > 0 ? list(triggers, 'triggers') : [],
-      startCells: model === startCellModel ? list(triggers, 'triggers') : [],
+      offsets: facts(channels, 'channel offsets'),
+      timeTags: facts(triggers, 'trigger time tags'),
+      extraTags: version > 0 ? facts(triggers, 'second time tags') : [],
+      startCells: model === startCellModel ? facts(triggers, 'start cells') : [],
       waveforms: new Uint16Array(0),
     })
   }
   return { version, boards }
+}
+
+/** When a trigger came, in ms after the start of the exposure. */
+export function triggerTimeMs(board: DigitizerBoard, trigger: number): number {
+  return ((board.timeTags[trigger]! & timeTagMask) * timeTagNs) / 1e6
 }
 
 /** The waveform of one trigger and channel (a view). */
@@ -105,7 +144,7 @@ export function waveformOf(board: DigitizerBoard, trigger: number, channel: numb
 }
 
 /** The two banks of a picture. Throws RangeError where lists and counts disagree. */
-export function encodeDigitizer(event: DigitizerEvent): { header: Uint8Array; samples: Uint8Array } {
+export function encodeDigitizer(event: DigitizerEvent): DigitizerBanks {
   const words: number[] = event.version > 0 ? [event.version, event.boards.length] : [event.boards.length]
   for (const board of event.boards) {
     const expected = board.triggers * board.channels * board.samples

@@ -74,6 +74,10 @@ export function decodeBanks(body: Uint8Array): DecodedBanks {
     8 + total > body.length ? `banks of ${total} bytes do not fit in a body of ${body.length}` : undefined
   const headerBytes = bankHeaderBytes[format]
   for (let offset = 8; offset + headerBytes <= end;) {
+    if (banks.length === banksAtMost) {
+      damage = tooManyBanks
+      break
+    }
     const header = decodeBankHeader(body.subarray(offset), format)
     const start = offset + headerBytes
     if (start + header.sizeBytes > end) {
@@ -85,6 +89,10 @@ export function decodeBanks(body: Uint8Array): DecodedBanks {
   }
   return { format, banks, ...(damage === undefined ? {} : { damage }) }
 }
+
+/** No event has more than a few dozen; a million empty ones would only fill the memory. */
+export const banksAtMost = 4096
+export const tooManyBanks = `more than ${banksAtMost} banks`
 
 export const oversizeBank = (name: string, sizeBytes: number, leftBytes: number): string =>
   `bank ${JSON.stringify(name.replace(/[^\x20-\x7e]/g, '?'))} claims ${sizeBytes} bytes where ${leftBytes} are left`

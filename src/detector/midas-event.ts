@@ -35,6 +35,8 @@ export interface RunFault {
   /** In the uncompressed stream: up to here the file was understood. */
   byteOffset: number
   reason: string
+  /** Where in the compressed file it was met, when its compression is what is damaged. */
+  compressedOffset?: number
 }
 
 export const eventHeaderBytes = 16

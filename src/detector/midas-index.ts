@@ -9,30 +9,22 @@ import { detectorFaults } from './errors.ts'
 import {
   bankFormatOf,
   bankHeaderBytes,
+  banksAtMost,
   decodeBankHeader,
   decodeBanks,
   oversizeBank,
   paddedBytes,
+  tooManyBanks,
 } from './midas-bank.ts'
 import { decodeEventHeader, defaultMaxEventBytes, eventHeaderBytes, implausible } from './midas-event.ts'
-import type { EventHeader, MidasEvent, RunFault } from './midas-event.ts'
-import { judgeRun, openMidasFile } from './midas-reader.ts'
+import type { MidasEvent, RunFault } from './midas-event.ts'
+import { hopMembers, indexGzip, readCompressedEntry } from './gzip-index.ts'
+import { addEntry } from './index-entries.ts'
+import type { IndexOptions, MidasIndex, MidasIndexEntry } from './index-entries.ts'
+import { emptyOutcome, judgeRun, openMidasFile } from './midas-reader.ts'
 import type { MidasOutcome } from './midas-reader.ts'
 
-/** Where an event of a file is and what it holds, without its data. */
-export interface MidasIndexEntry extends EventHeader {
-  byteOffset: number
-  banks: { name: string; type: number; byteOffset: number; sizeBytes: number }[]
-  damage?: string
-}
-
-export interface MidasIndex {
-  path: string
-  entries: MidasIndexEntry[]
-  /** Positions in `entries` of the events that hold a camera bank: picture k is `entries[pictures[k]]`. */
-  pictures: number[]
-  outcome: MidasOutcome
-}
+export type { MidasIndex, MidasIndexEntry } from './index-entries.ts'
 
 /** A picture of a run: all cameras, and the waveforms read with it. */
 export interface Picture {
@@ -44,64 +36,31 @@ export interface Picture {
   digitizerDamage?: string
 }
 
-export interface IndexOptions {
-  signal?: AbortSignal
-  maxEventBytes?: number
-  /** Called for every event as it is found. */
-  onEntry?: (entry: MidasIndexEntry, outcome: MidasOutcome) => void | Promise<void>
-}
-
 /**
  * The table of contents of a run file. A plain file is skipped through by its headers, a few reads of 16 bytes per event, so that gigabytes take
- * milliseconds; a gzip file has to be inflated to its end. Offsets are those of the uncompressed stream. Damage stands in `outcome`, as for the stream.
+ * milliseconds; so is a gzip file of event members; any other gzip file has to be inflated to its end, once, and can be entered anywhere afterwards.
+ * Offsets are those of the uncompressed stream. Damage stands in `outcome`, as for the stream.
  */
 export async function openMidasIndex(path: string, options: IndexOptions = {}): Promise<MidasIndex> {
   const handle = await openRunFile(path)
   try {
     if (!(await isGzip(handle))) return await indexPlain(path, handle, options)
+    // What a hop finds is only told when it came to the end of the file.
+    const hopped = await hopMembers(path, handle, withoutCalls(options))
+    if (!hopped || options.inflate) return await indexGzip(path, options, hopped)
+    for (const entry of hopped.entries) await options.onEntry?.(entry, hopped.outcome)
+    return hopped
   } finally {
     await handle.close()
   }
-  const reader = openMidasFile(path, options)
-  const index: MidasIndex = { path, entries: [], pictures: [], outcome: reader.outcome }
-  for await (const event of reader) await addEntry(index, entryOf(event), options)
-  return index
 }
 
-async function addEntry(index: MidasIndex, entry: MidasIndexEntry, options: IndexOptions): Promise<void> {
-  if (entry.banks.some((bank) => isCameraBank(bank.name))) index.pictures.push(index.entries.length)
-  index.entries.push(entry)
-  await options.onEntry?.(entry, index.outcome)
-}
-
-function entryOf(event: MidasEvent): MidasIndexEntry {
-  const { data, ...fields } = event
-  const entry: MidasIndexEntry = { ...fields, dataSizeBytes: data.length, banks: [] }
-  if (event.kind !== 'event') return entry
-  const start = event.byteOffset + eventHeaderBytes
-  entry.banks = decodeBanks(data).banks.map((bank) => ({
-    name: bank.name,
-    type: bank.type,
-    byteOffset: start + bank.data.byteOffset - data.byteOffset,
-    sizeBytes: bank.data.length,
-  }))
-  return entry
-}
+const withoutCalls = ({ signal }: IndexOptions): IndexOptions => (signal ? { signal } : {})
 
 async function indexPlain(path: string, handle: FileHandle, options: IndexOptions): Promise<MidasIndex> {
   const { size } = await handle.stat()
   const limit = options.maxEventBytes ?? defaultMaxEventBytes
-  const outcome: MidasOutcome = {
-    complete: false,
-    fault: undefined,
-    events: 0,
-    damagedEvents: 0,
-    number: undefined,
-    bytesRead: 0,
-    consumedBytes: 0,
-    fileSizeBytes: size,
-    compressed: false,
-  }
+  const outcome: MidasOutcome = { ...emptyOutcome(), fileSizeBytes: size }
   const judge = judgeRun(outcome)
   const index: MidasIndex = { path, entries: [], pictures: [], outcome }
   const accept = async (entry: MidasIndexEntry): Promise<void> => {
@@ -165,14 +124,17 @@ async function indexPlain(path: string, handle: FileHandle, options: IndexOption
       break
     }
     const entry: MidasIndexEntry = { ...header, byteOffset: offset, banks: [] }
-    if (damage !== undefined) held = { ...entry, damage }
-    else {
-      await accept(
-        header.kind === 'event'
-          ? { ...entry, ...(await walkBanks(handle, offset + eventHeaderBytes, bodyHead)) }
-          : entry,
-      )
+    const walked =
+      damage === undefined && header.kind === 'event'
+        ? await walkBanks(handle, offset + eventHeaderBytes, bodyHead)
+        : { banks: [] }
+    const tooMany = judge.count(1 + walked.banks.length, offset)
+    if (tooMany) {
+      judge.lost(tooMany)
+      break
     }
+    if (damage !== undefined) held = { ...entry, damage }
+    else await accept({ ...entry, ...walked })
     offset += eventHeaderBytes + header.dataSizeBytes
   }
   if (held) await accept(held)
@@ -198,6 +160,7 @@ async function walkBanks(
   const end = bodyOffset + 8 + view.getUint32(0, true)
   const banks: MidasIndexEntry['banks'] = []
   for (let offset = bodyOffset + 8; offset + headerBytes <= end;) {
+    if (banks.length === banksAtMost) return { banks, damage: tooManyBanks }
     const bytes = await readAt(handle, headerBytes, offset)
     // Only a file that shrinks under our hands ends here; the end of the index says so.
     if (bytes.length < headerBytes) break
@@ -228,8 +191,8 @@ export interface AccessOptions {
 }
 
 /**
- * The event at a position of the file, begin of run being position 0. With the index of a plain file it is one read; with a path, or a gzip
- * file, the stream is read up to the event and no further. Throws `noSuchEvent` for a position the file does not have.
+ * The event at a position of the file, begin of run being position 0. With the index of a plain file it is one read, with that of a gzip file
+ * inflating from shortly before it; with a path the stream is read up to the event and no further. Throws `noSuchEvent` for a position the file does not have.
  */
 export async function readEventAt(
   source: MidasIndex | string,
@@ -239,17 +202,20 @@ export async function readEventAt(
   if (typeof source !== 'string') {
     const entry = source.entries[position]
     if (!entry) throw noSuchEvent(source.path, position, source.entries.length)
-    if (!source.outcome.compressed) return readEntry(source.path, entry)
+    return await readEntry(source, position, options.signal)
   }
-  const path = typeof source === 'string' ? source : source.path
   let at = 0
-  for await (const event of openMidasFile(path, options)) if (at++ === position) return event
-  throw noSuchEvent(path, position, at)
+  for await (const event of openMidasFile(source, options)) if (at++ === position) return event
+  throw noSuchEvent(source, position, at)
 }
 
-async function readEntry(path: string, entry: MidasIndexEntry): Promise<MidasEvent> {
-  const { banks: _, dataSizeBytes, ...fields } = entry
-  return { ...fields, data: await readIndexedBytes(path, entry.byteOffset + eventHeaderBytes, dataSizeBytes) }
+async function readEntry(index: MidasIndex, position: number, signal: AbortSignal | undefined): Promise<MidasEvent> {
+  const { banks: _, dataSizeBytes, ...fields } = index.entries[position]!
+  const { path, seek } = index
+  const data = seek
+    ? await readCompressedEntry({ ...index, seek }, position, signal)
+    : await readIndexedBytes(path, fields.byteOffset + eventHeaderBytes, dataSizeBytes)
+  return { ...fields, data }
 }
 
 const noSuchEvent = (path: string, position: number, found: number) =>
@@ -265,12 +231,12 @@ export async function readPictureAt(
   options: AccessOptions & { hint?: { width: number; height: number } } = {},
 ): Promise<Picture> {
   const index = typeof source === 'string' ? await indexUnlessCompressed(source, options) : source
-  if (index && !index.outcome.compressed) {
-    const entry = index.entries[index.pictures[picture] ?? -1]
-    if (!entry) throw noSuchPicture(index.path, picture, index.pictures.length)
-    return pictureOf(await readEntry(index.path, entry), options.hint)
+  if (index) {
+    const position = index.pictures[picture]
+    if (position === undefined) throw noSuchPicture(index.path, picture, index.pictures.length)
+    return pictureOf(await readEntry(index, position, options.signal), options.hint)
   }
-  const path = typeof source === 'string' ? source : source.path
+  const path = source as string
   let at = 0
   for await (const event of openMidasFile(path, options)) {
     if (event.kind !== 'event' || !decodeBanks(event.data).banks.some((bank) => isCameraBank(bank.name))) continue
@@ -282,13 +248,14 @@ export async function readPictureAt(
 async function indexUnlessCompressed(path: string, options: AccessOptions): Promise<MidasIndex | undefined> {
   const handle = await openRunFile(path)
   try {
-    return (await isGzip(handle)) ? undefined : await indexPlain(path, handle, options)
+    return (await isGzip(handle)) ? await hopMembers(path, handle, options) : await indexPlain(path, handle, options)
   } finally {
     await handle.close()
   }
 }
 
-function pictureOf(event: MidasEvent, hint: { width: number; height: number } | undefined): Picture {
+/** The picture an event holds. Throws `badFrame`. */
+export function pictureOf(event: MidasEvent, hint: { width: number; height: number } | undefined): Picture {
   const { banks } = decodeBanks(event.data)
   const frames = banks.filter((bank) => isCameraBank(bank.name)).map((bank) => frameOf(bank, hint))
   const header = banks.find((bank) => bank.name === 'DGH0')
@@ -303,4 +270,6 @@ function pictureOf(event: MidasEvent, hint: { width: number; height: number } | 
 }
 
 const noSuchPicture = (path: string, picture: number, found: number) =>
-  detectorFaults.noSuchEvent(`${path} has no picture ${picture}: it holds ${found}, counted from 0.`)
+  detectorFaults.noSuchEvent(`${path} has no picture ${picture}: it holds ${found}, counted from 0.`, {
+    extra: { pictures: found },
+  })

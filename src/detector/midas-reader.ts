@@ -1,5 +1,5 @@
 import { openByteSource } from './byte-source.ts'
-import type { ByteSource } from './byte-source.ts'
+import type { ByteSource, SourceOptions } from './byte-source.ts'
 import { decodeBanks } from './midas-bank.ts'
 import { decodeEventHeader, defaultMaxEventBytes, eventHeaderBytes, implausible } from './midas-event.ts'
 import type { EventHeader, MidasEvent, RunFault } from './midas-event.ts'
@@ -28,7 +28,7 @@ export interface MidasReader extends AsyncIterable<MidasEvent> {
   readonly outcome: MidasOutcome
 }
 
-export interface ReaderOptions {
+export interface ReaderOptions extends SourceOptions {
   signal?: AbortSignal
   /** An event that claims more is taken for damage. Default 256 MiB. */
   maxEventBytes?: number
@@ -41,23 +41,27 @@ export interface ReaderOptions {
  * Throws `noSuchFile`, `unreadableFile`, and the reason of the signal.
  */
 export function openMidasFile(path: string, options: ReaderOptions = {}): MidasReader {
-  const outcome: MidasOutcome = {
-    complete: false,
-    fault: undefined,
-    events: 0,
-    damagedEvents: 0,
-    number: undefined,
-    bytesRead: 0,
-    consumedBytes: 0,
-    fileSizeBytes: 0,
-    compressed: false,
-  }
+  const outcome = emptyOutcome()
   return { outcome, [Symbol.asyncIterator]: () => readEvents(path, options, outcome) }
 }
+
+export const emptyOutcome = (): MidasOutcome => ({
+  complete: false,
+  fault: undefined,
+  events: 0,
+  damagedEvents: 0,
+  number: undefined,
+  bytesRead: 0,
+  consumedBytes: 0,
+  fileSizeBytes: 0,
+  compressed: false,
+})
 
 /** Follows begin and end of run and keeps the first fault; shared by the stream and the index. */
 export interface RunJudge {
   event(header: EventHeader, byteOffset: number): void
+  /** Adds up events and banks; more than any run has are damage, and must not fill the memory. */
+  count(parts: number, byteOffset: number): RunFault | undefined
   fault(fault: RunFault): void
   /** The events cannot be followed any further; after the end of run that only means that something else follows. */
   lost(fault: RunFault): void
@@ -65,8 +69,12 @@ export interface RunJudge {
   complete(): boolean
 }
 
+/** The longest run known has 164,350 events of at most 4 banks. */
+const partsAtMost = 1 << 21
+
 export function judgeRun(outcome: Pick<MidasOutcome, 'fault' | 'number'>): RunJudge {
   let events = 0
+  let parts = 0
   let begun = false
   let ended = false
   let sound = true
@@ -83,6 +91,11 @@ export function judgeRun(outcome: Pick<MidasOutcome, 'fault' | 'number'>): RunJu
         outcome.number ??= header.serialNumber
       }
       if (header.kind === 'end-of-run') ended = true
+    },
+    count: (more, byteOffset) => {
+      parts += more
+      if (parts <= partsAtMost) return undefined
+      return { code: 'corrupt', byteOffset, reason: `the file has more than ${partsAtMost} events and banks` }
     },
     fault,
     lost: (found) => {
@@ -107,7 +120,7 @@ export function judgeRun(outcome: Pick<MidasOutcome, 'fault' | 'number'>): RunJu
 
 async function* readEvents(path: string, options: ReaderOptions, outcome: MidasOutcome): AsyncGenerator<MidasEvent> {
   options.signal?.throwIfAborted()
-  const source = await openByteSource(path)
+  const source = await openByteSource(path, options)
   const judge = judgeRun(outcome)
   outcome.compressed = source.compressed
   outcome.fileSizeBytes = source.fileSizeBytes
@@ -160,7 +173,7 @@ async function* frameEvents(
     const header = decodeEventHeader(headBytes)
     const oversize = header.dataSizeBytes > limit
     // A plain file says at once whether it holds what the header claims; then memory is only taken for what is there.
-    const body = oversize ? new Uint8Array(0) : await source.read(header.dataSizeBytes)
+    const body = oversize ? new Uint8Array(0) : await source.read(header.dataSizeBytes, true)
     const problem = oversize
       ? `an event claims ${header.dataSizeBytes} bytes, more than the limit of ${limit}`
       : implausible(header, body.subarray(0, 8))
@@ -178,9 +191,14 @@ async function* frameEvents(
           : { code: 'truncated', byteOffset, reason: cut },
       )
     }
+    // Only the checksum of a member that was this event tells that it is not what was written.
+    if (!(await source.sound())) return
     const { dataSizeBytes: _, ...fields } = header
     const event: MidasEvent = { ...fields, byteOffset, data: body }
-    const inner = problem === undefined && event.kind === 'event' ? decodeBanks(body).damage : undefined
+    const decoded = problem === undefined && event.kind === 'event' ? decodeBanks(body) : undefined
+    const tooMany = judge.count(1 + (decoded?.banks.length ?? 0), byteOffset)
+    if (tooMany) return judge.lost(tooMany)
+    const inner = decoded?.damage
     if (problem === undefined) yield { event: inner === undefined ? event : { ...event, damage: inner }, header }
     else held = { event: { ...event, damage: problem }, header }
   }

@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises'
-import { createGzip } from 'node:zlib'
-import type { Gzip } from 'node:zlib'
 import { detectorFaults } from './errors.ts'
+import { compressEvent } from './inflate/compress-event.ts'
 import { encodeBanks } from './midas-bank.ts'
 import type { BankFormat, MidasBank } from './midas-bank.ts'
 import { beginOfRunId, encodeEventHeader, endOfRunId, messageId, midasMagic } from './midas-event.ts'
@@ -26,7 +25,8 @@ export interface MidasWriter {
 }
 
 /**
- * Writes a run file. It grows event by event, as under mlogger; with `gzip` it is one gzip member. An existing file is refused (`alreadyThere`).
+ * Writes a run file. It grows event by event, as under mlogger; with `gzip` each event is a member of its own, whose head says what it holds: any
+ * gunzip reads the file as one, our readers hop from event to event. An existing file is refused (`alreadyThere`).
  * Bank data may be reused by the caller as soon as the promise of `event` resolves.
  */
 export async function createMidasWriter(
@@ -39,37 +39,19 @@ export async function createMidasWriter(
     throw cause
   })
   let bytesWritten = 0
-  let compressor: { gzip: Gzip; drained: Promise<void> } | undefined
-  if (options.gzip) {
-    const gzip = createGzip({ level: options.level ?? 6 })
-    const drain = async (): Promise<void> => {
-      for await (const chunk of gzip) await handle.writeFile(chunk as Uint8Array)
-    }
-    compressor = { gzip, drained: drain() }
-    // A failing disk ends the compressor; the failure itself is thrown by `close` or the next write.
-    compressor.drained.catch(() => gzip.destroy())
-  }
 
   const put = async (pieces: Uint8Array[]): Promise<void> => {
     for (const piece of pieces) bytesWritten += piece.length
-    if (!compressor) {
-      let waiting = pieces.filter((piece) => piece.length > 0)
-      while (waiting.length > 0) {
-        let { bytesWritten: written } = await handle.writev(waiting)
-        // A short write: go on behind what the disk took.
-        waiting = waiting.flatMap((piece) => {
-          const done = Math.min(written, piece.length)
-          written -= done
-          return done === piece.length ? [] : [piece.subarray(done)]
-        })
-      }
-      return
-    }
-    const { gzip, drained } = compressor
-    for (const piece of pieces) {
-      if (gzip.destroyed) await drained
-      await new Promise<void>((resolve, reject) => {
-        gzip.write(piece, (error) => (error ? reject(error) : resolve()))
+    let waiting = (options.gzip ? await compressEvent(Buffer.concat(pieces), options.level ?? 6) : pieces).filter(
+      (piece) => piece.length > 0,
+    )
+    while (waiting.length > 0) {
+      let { bytesWritten: written } = await handle.writev(waiting)
+      // A short write: go on behind what the disk took.
+      waiting = waiting.flatMap((piece) => {
+        const done = Math.min(written, piece.length)
+        written -= done
+        return done === piece.length ? [] : [piece.subarray(done)]
       })
     }
   }
@@ -105,10 +87,6 @@ export async function createMidasWriter(
     },
     close: async () => {
       try {
-        if (compressor) {
-          compressor.gzip.end()
-          await compressor.drained
-        }
         await handle.sync()
       } finally {
         await handle.close()

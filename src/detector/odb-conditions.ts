@@ -17,7 +17,10 @@ export interface RunParameters {
   number: number | undefined
   startedMs: number | undefined
   endedMs: number | undefined
-  kind: 'pedestal' | 'data'
+  /** 'simulation' = made by a named production; what a demonstration DAQ simulates counts as data. */
+  kind: 'pedestal' | 'data' | 'simulation'
+  /** Of a simulation: the name of its production. */
+  production: string | undefined
   runType: number | undefined
   description: string
   exposureSeconds: number | undefined
@@ -42,6 +45,7 @@ const folders = [
   '/Runinfo',
   '/Experiment/Run Parameters',
   '/Configurations',
+  '/Simulation',
   '/Sequencer/Command/Load filename',
   '/Equipment/HV/Variables',
   '/Equipment/CATHODE/Variables',
@@ -114,6 +118,8 @@ export function runParametersOf(odb: Odb): RunParameters {
   const stoppedSeconds = number('/Runinfo/Stop time binary')
   const ended = startedSeconds && stoppedSeconds && stoppedSeconds >= startedSeconds ? stoppedSeconds * 1000 : undefined
   const description = odbAt(odb, '/Experiment/Run Parameters/Run description')
+  const named = odbAt(odb, '/Simulation/Production')
+  const production = typeof named === 'string' && named !== '' ? named : undefined
   const types = odbAt(odb, '/Equipment/Trigger/Settings/Camera type')
   const width = number('/Equipment/Trigger/Settings/Camera width')
   const height = number('/Equipment/Trigger/Settings/Camera height')
@@ -121,7 +127,8 @@ export function runParametersOf(odb: Odb): RunParameters {
     number: number('/Runinfo/Run number'),
     startedMs: startedSeconds ? startedSeconds * 1000 : undefined,
     endedMs: ended,
-    kind: flag('/Configurations/Pedestal') ? 'pedestal' : 'data',
+    kind: flag('/Configurations/Pedestal') ? 'pedestal' : production === undefined ? 'data' : 'simulation',
+    production,
     runType: number('/Configurations/run_type'),
     description: typeof description === 'string' ? description : '',
     exposureSeconds: number('/Configurations/Exposure'),

@@ -1,4 +1,5 @@
 import { detectorFaults } from './errors.ts'
+import { parseOdbXml } from './odb-xml.ts'
 
 export type OdbValue = string | number | boolean | null | OdbValue[] | Odb
 /** A folder of the online database. Without prototype, so that no key of a file can be mistaken for a method. */
@@ -16,17 +17,16 @@ const plainNumber = /[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?/y
 const bareWord = /true|false|null|[+-]?nan|[+-]?inf(?:inity)?/iy
 
 /**
- * Reads an ODB dump as MIDAS writes it in begin and end of run: JSON with or without its "K/key" metadata (left out of the answer; type 6 strings
+ * Reads an ODB dump as MIDAS writes it in begin and end of run: XML, or JSON with or without its "K/key" metadata (left out of the answer; type 6 strings
  * "0x..." become numbers), also with the decimal commas of an Italian locale, NaN and infinity. NUL padding is allowed.
  * NaN and infinities stay words ('NaN', 'Infinity'), since JSON has no numbers for them.
- * Throws `badOdb` with the position where the text stops making sense, or for XML, which is not read.
+ * Throws `badOdb` with the position where the text stops making sense.
  */
 export function parseOdb(text: string): { odb: Odb; format: OdbFormat } {
   const end = text.indexOf('\0')
   const content = (end < 0 ? text : text.slice(0, end)).trim()
   if (content === '') return { odb: emptyOdb(), format: 'none' }
-  if (content.startsWith('<'))
-    throw detectorFaults.badOdb('The dump is XML; only JSON dumps are read.', { extra: { format: 'xml' } })
+  if (content.startsWith('<')) return { odb: parseOdbXml(content), format: 'xml' }
   const decimalComma = commaFloat.test(content)
   const value = parseTolerant(content, decimalComma)
   if (!isFolder(value)) throw detectorFaults.badOdb('The dump is not a JSON object.')

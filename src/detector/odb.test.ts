@@ -129,7 +129,11 @@ describe('the parser', () => {
 
   test('says where a dump stops making sense, whatever it holds', () => {
     expect(() => parseOdb('{"a": [1, 2')).toThrow(/stops making sense at character 11/)
-    expect(() => parseOdb('<?xml version="1.0"?>')).toThrow(/XML/)
+    expect(() => parseOdb('<?xml version="1.0"?>')).toThrow(/<odb> was expected/)
+    expect(() => parseOdb('<odb><dir name="a"><key name="b" type="INT32">1</dir></odb>')).toThrow(
+      /character 53: <\/dir> closes nothing/,
+    )
+    expect(() => parseOdb(`<odb>${'<dir name="a">'.repeat(5000)}`)).toThrow(/nested too deep/)
     expect(() => parseOdb('['.repeat(5000))).toThrow(/nested too deep/)
     expect(parseOdb('\0\0').format).toBe('none')
     fc.assert(
@@ -180,4 +184,53 @@ test('secrets are masked by key and by content, wherever they stand', () => {
     { path: '/Configurations/token', name: 'token', value: '***' },
     { path: '/Configurations/Exposure', name: 'Exposure', value: 0.2, unit: 's' },
   ])
+})
+
+test('a dump as XML says the same as the dump as JSON', () => {
+  const xml = `<?xml version="1.0" encoding="ISO-8859-1"?>
+<!-- created by MXML on Thu Dec 14 23:35:49 2023 -->
+<odb root="/" filename="/daq/last.xml" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <dir name="Runinfo">
+    <key name="Run number" type="INT32">42901</key>
+    <key name="Start time" type="STRING" size="32">Thu Dec 14 &amp; &lt;late&gt; &#233;</key>
+    <key name="Start time binary" type="DWORD">0x657b83c5</key>
+  </dir>
+  <dir name="Empty" handle="12"/>
+  <key name="Online Mode" type="BOOL">y</key>
+  <keyarray name="Volts" type="FLOAT" num_values="3"><value index="0">440.5</value><value index="1">0,25</value><value>nan</value></keyarray>
+  <key name="__proto__" type="STRING" size="8"></key>
+</odb>
+\0\0`
+  const { odb, format } = parseOdb(xml)
+  expect(format).toBe('xml')
+  expect(JSON.parse(JSON.stringify(odb))).toEqual(
+    JSON.parse(
+      `{"Runinfo": {"Run number": 42901, "Start time": "Thu Dec 14 & <late> é", "Start time binary": 1702593477},
+        "Empty": {}, "Online Mode": true, "Volts": [440.5, 0.25, "NaN"], "__proto__": ""}`,
+    ),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.constantFrom(
+          '<dir name="x">',
+          '</dir>',
+          '<key name="k" type="INT32">',
+          '7',
+          '</key>',
+          '<',
+          '&#9;',
+          '<!--',
+          '-->',
+        ),
+      ),
+      (parts) => {
+        try {
+          parseOdb(`<odb>${parts.join('')}</odb>`)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'detector.bad_odb' })
+        }
+      },
+    ),
+  )
 })

@@ -6,8 +6,8 @@ import { decodeDigitizerHeader } from './digitizer.ts'
 import { decodeBanks } from './midas-bank.ts'
 import { eventHeaderBytes } from './midas-event.ts'
 import type { MidasEventKind, RunFault } from './midas-event.ts'
+import type { IndexOptions, MidasIndex } from './index-entries.ts'
 import { openMidasIndex } from './midas-index.ts'
-import { openMidasFile } from './midas-reader.ts'
 import type { MidasOutcome } from './midas-reader.ts'
 import { odbToConditions, runParametersOf } from './odb-conditions.ts'
 import type { Condition, RunParameters } from './odb-conditions.ts'
@@ -35,7 +35,8 @@ export interface RunFacts {
   /** Of the first frame; undefined without one. */
   frameWidth: number | undefined
   frameHeight: number | undefined
-  kind: 'pedestal' | 'data'
+  /** 'simulation' = made by a named production. */
+  kind: 'pedestal' | 'data' | 'simulation'
   description: string
   /** From the ODB at begin of run, updated by that at end of run; secrets masked. */
   conditions: Condition[]
@@ -48,6 +49,9 @@ export interface RunFactsOptions {
   signal?: AbortSignal
   /** Called at most a few times a second with the bytes of the file passed so far. */
   onProgress?: (progress: { doneBytes: number; totalBytes: number; events: number }) => void
+  /** For a gzip file, which is inflated anyway: each event with the index so far, and the index in the end. */
+  onEvent?: IndexOptions['onEvent']
+  onIndex?: (index: MidasIndex) => void | Promise<void>
 }
 
 /**
@@ -58,7 +62,7 @@ export interface RunFactsOptions {
 export async function readRunFacts(path: string, options: RunFactsOptions = {}): Promise<RunFacts> {
   const handle = await openRunFile(path)
   try {
-    return await ((await isGzip(handle)) ? factsOfStream(path, options) : factsOfPlain(path, handle, options))
+    return await ((await isGzip(handle)) ? factsOfGzip(path, options) : factsOfPlain(path, handle, options))
   } finally {
     await handle.close()
   }
@@ -81,22 +85,27 @@ async function factsOfPlain(path: string, handle: FileHandle, options: RunFactsO
   return collector.facts(index.outcome)
 }
 
-async function factsOfStream(path: string, options: RunFactsOptions): Promise<RunFacts> {
+async function factsOfGzip(path: string, options: RunFactsOptions): Promise<RunFacts> {
   const collector = collectFacts()
   const progress = throttled(options)
-  const reader = openMidasFile(path, options.signal ? { signal: options.signal } : {})
-  for await (const event of reader) {
-    const banks = event.kind === 'event' ? decodeBanks(event.data).banks : []
-    collector.event(
-      event,
-      banks.map((bank) => ({ name: bank.name, sizeBytes: bank.data.length })),
-    )
-    const header = banks.find((bank) => bank.name === 'DGH0')
-    if (header) collector.triggers(header.data)
-    if (event.kind === 'begin-of-run' || event.kind === 'end-of-run') collector.odb(event.kind, event.data)
-    progress(reader.outcome)
-  }
-  return collector.facts(reader.outcome)
+  const index = await openMidasIndex(path, {
+    ...(options.signal ? { signal: options.signal } : {}),
+    inflate: true,
+    onEvent: async (event, partial) => {
+      const banks = event.kind === 'event' ? decodeBanks(event.data).banks : []
+      collector.event(
+        event,
+        banks.map((bank) => ({ name: bank.name, sizeBytes: bank.data.length })),
+      )
+      const header = banks.find((bank) => bank.name === 'DGH0')
+      if (header) collector.triggers(header.data)
+      if (event.kind === 'begin-of-run' || event.kind === 'end-of-run') collector.odb(event.kind, event.data)
+      await options.onEvent?.(event, partial)
+      progress(partial.outcome)
+    },
+  })
+  await options.onIndex?.(index)
+  return collector.facts(index.outcome)
 }
 
 function throttled(options: RunFactsOptions): (outcome: MidasOutcome) => void {

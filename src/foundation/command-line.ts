@@ -99,7 +99,8 @@ export function tableText<Row>(rows: readonly Row[], columns: readonly (Column<R
   const cells = rows.map((row) => full.map((column) => column.value(row)))
   const lines = [
     full.map((column) => column.title.toUpperCase()),
-    ...cells.map((row) => row.map((cell) => String(cell ?? '-'))),
+    // A reason may have several lines; a row has one.
+    ...cells.map((row) => row.map((cell) => String(cell ?? '-').replaceAll(/\s*[\r\n]+\s*/g, ' | '))),
   ]
   const widths = full.map((_column, index) => Math.max(...lines.map((line) => line[index]!.length)))
   const right = full.map(({ align }, index) => (align ?? (isNumeric(cells, index) ? 'right' : 'left')) === 'right')

@@ -54,6 +54,8 @@ export interface Route {
   /** The JSON answer; with `stream: 'events'` the data of each event. Absent: no content. */
   readonly answer?: z.ZodType
   readonly stream?: 'events' | 'bytes'
+  /** Of the JSON body, where it may be larger than the app's limit. */
+  readonly bodyLimitBytes?: number
 }
 
 export type Routes = Record<string, Route>

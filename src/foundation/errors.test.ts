@@ -47,7 +47,13 @@ test('the command line tells what happened, what to do, and ends with an honest 
   expect(
     faultLines(foundationFaults.invalidInput('body.name: too short', { hint: 'Correct it.', extra: { errors } })),
   ).toEqual(['error: body.name: too short', '  body.name: too short', '  Correct it.', '  [foundation.invalid_input]'])
-  expect(faultLines(new Error('oops'))[0]).toBe('error: oops')
+  expect(faultLines(new Error('oops'))).toEqual(['error: oops', '  (a bug; please report it)'])
+  const missing = Object.assign(new Error("ENOENT: no such file or directory, open '/no/x'"), {
+    code: 'ENOENT',
+    path: '/no/x',
+  })
+  expect(faultLines(missing)[0]).toBe('error: /no/x: there is no such file or folder.')
+  expect(faultLines(missing).join()).not.toContain('bug')
   const of = (status: number) => exitCodeOf(new Fault({ code: 'x.y', status, title: '', detail: '' }))
   expect([400, 422, 404, 401, 503, 429, 403, 507, 409, 412, 500].map(of)).toEqual([2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 1])
   expect(exitCodeOf(new Error('bug'))).toBe(1)

@@ -199,10 +199,31 @@ const exitCodes: Record<number, number> = {
   412: 8,
 }
 
+interface NodeError {
+  code?: string
+  path?: string
+}
+
+/** What the operating system says of a path that somebody gave: theirs to mend, no bug of ours. */
+const systemFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EEXIST: 'it is there already, and not what is needed',
+  EACCES: 'it may not be read or written by you',
+  EPERM: 'it may not be read or written by you',
+  EROFS: 'its file system is read-only',
+  ENOSPC: 'no room is left on its disk',
+}
+
 /** What the command line prints on stderr for anything thrown: what happened, what to do, where to look. */
 export function faultLines(error: unknown): string[] {
   if (!(error instanceof Fault)) {
-    return [`error: ${error instanceof Error ? error.message : String(error)}`, '  (a bug; please report it)']
+    const message = error instanceof Error ? error.message : String(error)
+    const why = systemFaults[(error as NodeError | null)?.code ?? '']
+    const path = (error as NodeError | null)?.path
+    if (why !== undefined && path !== undefined) return [`error: ${path}: ${why}.`, `  (${message})`]
+    return [`error: ${message}`, '  (a bug; please report it)']
   }
   const fields = Array.isArray(error.extra?.errors) ? (error.extra.errors as FieldError[]) : []
   return [

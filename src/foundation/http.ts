@@ -114,6 +114,7 @@ export function bindRoutes<AnyRoutes extends Routes>(
     app.route({
       method: route.method,
       url: route.path,
+      ...(route.bodyLimitBytes !== undefined && { bodyLimit: route.bodyLimitBytes }),
       handler: async (request, reply) => {
         try {
           await answer(route, handler, gate, request, reply)

@@ -6,8 +6,10 @@ import { foundationFaults } from '../foundation/errors.ts'
 import { createLogger } from '../foundation/log.ts'
 import { runAgent, type AgentEvent } from './agent/agent.ts'
 import { programVersion } from '../foundation/version.ts'
+import { registerConvertCommand } from './convert-command.ts'
 import { ingestFaults } from './errors.ts'
 import { simulateDaq } from './simulate-daq.ts'
+import { addSimulationFlags, simulationOf, type SimulationFlags } from './simulation-flags.ts'
 
 export function registerDaqCommands(program: Command, context: CommandContext): void {
   const daq = program.command('daq').description('on the DAQ machine: send runs, or simulate them')
@@ -25,23 +27,26 @@ export function registerDaqCommands(program: Command, context: CommandContext): 
     .option('--s3 <url>', 'the S3 endpoint, if not the one the platform tells')
     .option('--name <name>', "this agent's name on the experiment's page; default: host and setup")
     .option('--idle <seconds>', 'a file without end of run counts as crashed after so long without growth', '30')
+    .option('--compress', 'store run files as gzip, one member per event: run00012.mid as run00012.mid.gz')
     .option('--once', 'end when all files that are there are safe; exit code 1 if some are not')
     .action(async (folder: string, options: WatchOptions) => await watchFolder(context, folder, options))
 
-  addVerb(daq, 'simulate', {
+  registerConvertCommand(daq, context)
+
+  const simulated = addVerb(daq, 'simulate', {
     summary: 'write a pedestal run and then data runs of a simulated detector into a folder',
-    example: 'cygnet daq simulate --dir /tmp/daq --runs 2 --images 10',
+    example: 'cygnet daq simulate --dir /tmp/daq --runs 2 --images 10 --site lngs-4cm --tracks iron=2',
   })
     .requiredOption('--dir <folder>', 'where the run files go')
-    .option('--runs <n>', 'data runs after the pedestal run; "forever" until stopped', '2')
-    .option('--images <n>', 'images per run', '10')
-    .option('--pedestal-images <n>', 'images of the pedestal run; 0 = none; default: as --images')
+    .option('--runs <n>', 'data runs after the pedestal run; "forever" until stopped; default 2')
+    .option('--images <n>', 'images per run; default 10')
+    .option('--pedestal-images <n>', 'images of the pedestal run; 0 = none; default: as --images, but 5 to 100')
     .option('--pace <seconds>', 'from one image to the next; 0 = as fast as it goes', '0')
     .option('--pause <seconds>', 'between runs', '0')
     .option('--seed <n>', 'the same seed gives the same runs', '1')
     .option('--first <number>', 'number of the first run; default: after the last one in the folder')
     .option('--gzip', 'write .mid.gz')
-    .action(async (options: SimulateOptions) => await simulate(context, options))
+  addSimulationFlags(simulated).action(async (options: SimulateOptions) => await simulate(context, options))
 }
 
 interface WatchOptions {
@@ -53,6 +58,7 @@ interface WatchOptions {
   s3?: string
   name?: string
   idle: string
+  compress?: boolean
   once?: boolean
 }
 
@@ -68,6 +74,7 @@ async function watchFolder({ output, profile }: CommandContext, folder: string, 
     ...(options.s3 === undefined ? {} : { s3Url: options.s3 }),
     ...(options.name === undefined ? {} : { name: options.name }),
     once: options.once ?? false,
+    compress: options.compress ?? false,
     idleMs: numberOf('--idle', options.idle) * 1000,
     version: programVersion(),
     signal: stopping,
@@ -95,6 +102,8 @@ function sentenceOf(event: AgentEvent): string {
       return `${time} run${of} is being recorded`
     case 'run-ended':
       return `${time} run${of} has ended, ${String(event.sizeBytes)} bytes`
+    case 'compressed':
+      return `${time} compressed ${event.file} from ${String(event.originalBytes)} to ${String(event.sizeBytes)} bytes, ${String(event.tookMs)} ms`
     case 'uploading':
       return `${time} sending ${event.file}, ${String(event.sizeBytes)} bytes`
     case 'uploaded':
@@ -113,10 +122,10 @@ function sentenceOf(event: AgentEvent): string {
   }
 }
 
-interface SimulateOptions {
+interface SimulateOptions extends SimulationFlags {
   dir: string
-  runs: string
-  images: string
+  runs?: string
+  images?: string
   pedestalImages?: string
   pace: string
   pause: string
@@ -126,18 +135,24 @@ interface SimulateOptions {
 }
 
 async function simulate({ output }: CommandContext, options: SimulateOptions): Promise<void> {
-  const images = numberOf('--images', options.images)
+  // A track file is one run with all its events, unless said otherwise.
+  const ofFile = options.tracksFile !== undefined
+  const runs = options.runs ?? (ofFile && options.images === undefined ? '1' : ofFile ? 'forever' : '2')
+  const images = options.images === undefined ? (ofFile ? mostImages : 10) : numberOf('--images', options.images)
   const written = await simulateDaq({
     directory: options.dir,
-    runs: options.runs === 'forever' ? Number.POSITIVE_INFINITY : numberOf('--runs', options.runs),
+    runs: runs === 'forever' ? Number.POSITIVE_INFINITY : numberOf('--runs', runs),
     images,
     pedestalImages:
-      options.pedestalImages === undefined ? images : numberOf('--pedestal-images', options.pedestalImages),
+      options.pedestalImages === undefined
+        ? Math.min(100, Math.max(5, images))
+        : numberOf('--pedestal-images', options.pedestalImages),
     seed: numberOf('--seed', options.seed),
     paceMs: numberOf('--pace', options.pace) * 1000,
     pauseMs: numberOf('--pause', options.pause) * 1000,
     ...(options.first === undefined ? {} : { firstNumber: numberOf('--first', options.first) }),
     gzip: options.gzip ?? false,
+    simulation: simulationOf(options),
     signal: stopOnSignals(),
     onEvent(event) {
       if (output.isJson) output.json({ atMs: Date.now(), ...event })
@@ -148,6 +163,9 @@ async function simulate({ output }: CommandContext, options: SimulateOptions): P
   })
   if (!output.isJson) output.line(`${written.length} runs written`)
 }
+
+/** More than any run has. */
+const mostImages = 1_000_000
 
 function numberOf(option: string, text: string): number {
   const value = Number(text)

@@ -9,6 +9,8 @@ export const ingestFaults = catalogue('ingest', {
   alreadyDifferent: { status: 409, title: 'The store holds another file of this name' },
   checksumMismatch: { status: 409, title: 'The store does not hold what was sent' },
   notVerified: { status: 503, title: 'The stored copy could not be verified yet', retry: true },
+  noRoomToCompress: { status: 507, title: 'No room on the DAQ disk for a compressed copy', retry: true },
+  badCopy: { status: 500, title: 'The compressed copy is not the run', retry: true },
   storeRefused: { status: 403, title: 'The store refuses this key' },
   storeFull: { status: 507, title: 'The store has no room left', retry: true },
   storeFailed: { status: 502, title: 'The store failed', retry: true },

@@ -1,5 +1,6 @@
 /** The ingest room opened: the receiver follows the store, the routes take the agents' reports. */
 import type { FastifyInstance } from 'fastify'
+import type { RunIndexes } from '../detector/index.ts'
 import { transact, type OpenedDatabase } from '../foundation/database.ts'
 import type { Facts } from '../foundation/facts.ts'
 import { bindRoutes, type Gate } from '../foundation/http.ts'
@@ -29,6 +30,8 @@ export interface IngestOptions {
   rawBucketOf?: (experiment: string) => string
   /** Default: MIDAS. */
   formats?: readonly RunFormat[]
+  /** Reads compressed runs in a thread and keeps an index of each; without it they are read in this one. */
+  runIndexes?: Pick<RunIndexes, 'readFacts'>
 }
 
 export interface Ingest {
@@ -39,7 +42,7 @@ export interface Ingest {
 
 export function openIngest(options: IngestOptions): Ingest {
   const { database, facts, jobs, logbook, files, clock, log, s3 } = options
-  const formats = options.formats ?? [midasRunFormat()]
+  const formats = options.formats ?? [midasRunFormat(options.runIndexes)]
   const rawBucketOf = options.rawBucketOf ?? ((experiment: string) => `${experiment}-raw`)
   const reports = { logbook, clock, formats, rawBucketOf }
   return {

@@ -1,7 +1,7 @@
 /** A DAQ without a detector: writes a pedestal run and then data runs into a folder, as the real one does. */
 import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { writeSimulatedRun, type SimulationOptions } from '../detector/index.ts'
+import { simulateRun, writeSimulatedRun, type SimulationOptions } from '../detector/index.ts'
 import { ensureDirectory } from '../foundation/files.ts'
 import { midasRunFormat } from './adapters/midas-run-format.ts'
 
@@ -21,6 +21,8 @@ export interface SimulateDaqOptions {
   firstNumber?: number
   /** A smaller detector, for quick tests. */
   frame?: { width: number; height: number }
+  /** What the detector is and sees. A track file is shared out over the data runs, which end where it ends. */
+  simulation?: Partial<SimulationOptions>
   gzip?: boolean
   signal: AbortSignal
   onEvent(event: SimulateDaqEvent): void
@@ -40,16 +42,22 @@ export async function simulateDaq(options: SimulateDaqOptions): Promise<number[]
   const first = options.firstNumber ?? (await lastNumber(directory)) + 1
   const written: number[] = []
   const withPedestal = pedestalImages > 0
+  if (options.simulation !== undefined) await checkSimulation({ ...options.simulation, seed, number: first, images })
+  let skipEvents = 0
   for (let index = 0; index < runs + (withPedestal ? 1 : 0) && !signal.aborted; index++) {
     const kind = withPedestal && index === 0 ? 'pedestal' : 'data'
     const number = first + index
+    const asked = options.simulation ?? {}
     const simulation: SimulationOptions = {
+      ...asked,
       seed,
       number,
       kind,
       images: kind === 'pedestal' ? pedestalImages : images,
       startMs: Date.now(),
-      description: kind === 'pedestal' ? 'Pedestal, simulated' : 'Standard, simulated',
+      ...(kind === 'pedestal'
+        ? { description: 'Pedestal, simulated' }
+        : { description: asked.description ?? (isPlain(asked) ? 'Standard, simulated' : undefined), skipEvents }),
       ...(options.frame === undefined ? {} : { frame: options.frame }),
     }
     onEvent({ event: 'run-begun', number, kind, images: simulation.images })
@@ -61,10 +69,26 @@ export async function simulateDaq(options: SimulateDaqOptions): Promise<number[]
     })
     onEvent({ event: 'run-written', number, kind, images: run.images, complete: run.complete, path: run.path })
     if (run.complete) written.push(number)
+    const { source } = run.production
+    if (source !== undefined && kind === 'data') {
+      skipEvents += run.images * (simulation.eventsPerImage ?? 1)
+      if (skipEvents >= source.events) break
+    }
     if (options.pauseMs !== undefined) await sleep(options.pauseMs, undefined, { signal }).catch(() => undefined)
   }
   return written
 }
+
+/** What is wrong with the options or the track file is told before the first run appears. */
+async function checkSimulation(asked: Omit<SimulationOptions, 'kind' | 'startMs'>): Promise<void> {
+  const trial = simulateRun({ ...asked, kind: 'data', startMs: Date.now() })
+  await trial.next()
+  await trial.return(undefined)
+}
+
+/** The simulated detector as it is without options. */
+const isPlain = ({ site, source, tracksFile, tracksPerImage }: Partial<SimulationOptions>): boolean =>
+  (site ?? source ?? tracksFile ?? tracksPerImage) === undefined
 
 async function lastNumber(directory: string): Promise<number> {
   const format = midasRunFormat()

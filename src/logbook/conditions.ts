@@ -88,6 +88,27 @@ export async function listConditions(database: Kysely<any>, runId: string, text?
   return [...found.values()]
 }
 
+/** One condition of the runs from..to of a series, as it was at their begin, by run number; runs without it are left out. */
+export async function conditionOfRuns(
+  database: Kysely<any>,
+  runs: { experiment: string; series: string; from: number; to: number },
+  path: string,
+): Promise<Map<number, number | string>> {
+  const db: Kysely<LogbookTables> = database
+  const rows = await db
+    .selectFrom('logbook_run')
+    .innerJoin('logbook_condition', 'logbook_condition.run_id', 'logbook_run.id')
+    .select(['logbook_run.number', 'number_value', 'text_value'])
+    .where('experiment', '=', runs.experiment)
+    .where('series', '=', runs.series)
+    .where('number', '>=', runs.from)
+    .where('number', '<=', runs.to)
+    .where('path', '=', path)
+    .where('moment', '=', 'begin')
+    .execute()
+  return new Map(rows.map((row) => [row.number, row.number_value ?? row.text_value ?? '']))
+}
+
 export async function countConditions(database: Kysely<any>, runId: string): Promise<number> {
   const db: Kysely<LogbookTables> = database
   const counted = await db

@@ -4,7 +4,7 @@ import { transact, type AnyTransaction, type OpenedDatabase } from '../foundatio
 import type { Facts } from '../foundation/facts.ts'
 import type { Gate } from '../foundation/http.ts'
 import type { Clock } from '../foundation/time.ts'
-import { listConditions, replaceConditions, type ConditionValue } from './conditions.ts'
+import { conditionOfRuns, listConditions, replaceConditions, type ConditionValue } from './conditions.ts'
 import type { Progress } from './contract.ts'
 import * as experiments from './experiments.ts'
 import * as faults from './faults.ts'
@@ -101,6 +101,7 @@ export function openLogbook({ database, facts, clock, liveKinds = [], admitCreat
       listRuns(kysely, experiment, filter, page),
     showRun: (experiment: string, reference: string) => showRun(kysely, experiment, reference),
     listConditions: (runId: string, text?: string) => listConditions(kysely, runId, text),
+    conditionOfRuns: (runs: Parameters<typeof conditionOfRuns>[1], path: string) => conditionOfRuns(kysely, runs, path),
     listNotes: (
       experiment: string,
       of: { runId?: string | undefined },

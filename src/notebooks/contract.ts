@@ -69,9 +69,14 @@ export const notebooksContract = defineContract('notebooks', {
     method: 'POST',
     path: '/api/notebooks/sessions',
     summary:
-      'Start my notebook session in an experiment, or find the one that is there; with a run, write its starter notebook',
+      'Start my notebook session in an experiment, or find the one that is there; with a run, write its starter notebook; with results, one of the same runs, cuts and bins',
     permission: { action: 'sessions.start', of: 'body.experiment' },
-    body: z.object({ experiment: z.string().min(1), run: runReferenceSchema.optional() }),
+    body: z.object({
+      experiment: z.string().min(1),
+      run: runReferenceSchema.optional(),
+      /** What stands behind `?` in the address of a results page: `sel=sim:1-20&cuts=rms+%3E+6`. */
+      results: z.string().max(16_000).optional(),
+    }),
     answer: session,
   },
   showSession: {

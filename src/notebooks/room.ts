@@ -28,6 +28,7 @@ import {
   type NotebookKysely,
   type SessionRow,
 } from './session-store.ts'
+import { readResults, resultsNotebook, resultsPath } from './results-notebook.ts'
 import { starterNotebook, starterPath } from './starter-notebook.ts'
 
 export interface NotebooksOptions {
@@ -53,8 +54,14 @@ export interface NotebooksOptions {
 export interface Notebooks {
   /** Takes up the sessions that live, begins to make the environment. Before compute's `start` returns is best. */
   start(): Promise<void>
-  /** The person's session in the experiment, made if there is none; with a run its starter notebook is (or will be) there. */
-  startSession(person: { id: string; name: string }, wanted: { experiment: string; run?: string }): Promise<Session>
+  /**
+   * The person's session in the experiment, made if there is none; with a run its starter notebook is (or will be) there,
+   * with results (the address of their page) a new notebook of them. Throws `unreadableResults`.
+   */
+  startSession(
+    person: { id: string; name: string },
+    wanted: { experiment: string; run?: string; results?: string },
+  ): Promise<Session>
   show(sessionId: string): Promise<Session>
   list(ownerId: string, filter: { experiment?: string; all: boolean }): Promise<Session[]>
   /** Asks for the end; `stopped` is said only when nothing of it lives. */
@@ -69,6 +76,12 @@ export interface Notebooks {
   /** Called when `snapshotPart` has changed. */
   onRoutesChanged(listener: () => void): () => void
   close(): Promise<void>
+}
+
+interface WantedResults {
+  path: string
+  /** Of the results page, what stands behind `?`. */
+  address: string
 }
 
 const kindName = 'session'
@@ -95,9 +108,9 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
   let timer: NodeJS.Timeout | undefined
 
   compute.registerKind(kindName, sessionKind({ ...payload, kysely }))
-  compute.provideEnvironment('notebook', async (job) => ({
+  compute.provideEnvironment('notebook', async (job, { access }) => ({
     ...environmentParts(payload, await environment.ensure()),
-    files: await accessFiles(payload, { kind: 'job', ...job }),
+    ...(access && { files: await accessFiles(payload, { kind: 'job', ...job }) }),
   }))
 
   function placeOf(row: SessionRow, job: Job): JupyterPlace {
@@ -171,25 +184,40 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
           .set({ ready_ms: clock.nowMs() })
           .where('id', '=', sessionId)
           .execute()
-      } else if (row.wanted_run !== null) await writeWanted(row, place)
+      } else await writeWanted(row, place)
       await publish()
       await compute.changed(job.id, 60_000, signal)
     }
   }
 
   async function writeWanted(row: SessionRow, place: JupyterPlace): Promise<void> {
-    if (row.wanted_run === null) return
-    try {
-      await writeNotebook(place, starterPath(row.wanted_run), starterNotebook(row.wanted_run, row.experiment))
-    } catch (error) {
-      // The session is worth more than the notebook: it opens without.
-      log.warn({ error, sessionId: row.id }, 'the starter notebook could not be written')
+    const { wanted_run: run, wanted_results: results } = row
+    if (run !== null) {
+      await writeOrOpenWithout(row, place, starterPath(run), () => starterNotebook(run, row.experiment))
+      await written(row, 'wanted_run', run)
     }
+    if (results !== null) {
+      const { path, address } = JSON.parse(results) as WantedResults
+      await writeOrOpenWithout(row, place, path, () => resultsNotebook(readResults(address), row.experiment))
+      await written(row, 'wanted_results', results)
+    }
+  }
+
+  /** The session is worth more than the notebook: it opens without. */
+  async function writeOrOpenWithout(row: SessionRow, place: JupyterPlace, path: string, make: () => unknown) {
+    try {
+      await writeNotebook(place, path, make())
+    } catch (error) {
+      log.warn({ error, sessionId: row.id, path }, 'a notebook could not be written')
+    }
+  }
+
+  async function written(row: SessionRow, column: 'wanted_run' | 'wanted_results', value: string): Promise<void> {
     await kysely
       .updateTable('notebook_session')
-      .set({ wanted_run: null })
+      .set({ [column]: null })
       .where('id', '=', row.id)
-      .where('wanted_run', '=', row.wanted_run)
+      .where(column, '=', value)
       .execute()
   }
 
@@ -228,6 +256,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
     },
 
     async startSession(person, wanted) {
+      const changes = wishOf(wanted, clock.nowMs())
       await compute.requireSandbox(person.id)
       if (environment.status().state === 'failed') environment.ready()
       const row = await transact(database, async (trx) => {
@@ -257,14 +286,9 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
             return job.id
           },
         })
-        if (wanted.run === undefined) return session
-        const openPath = starterPath(wanted.run)
-        await trx
-          .updateTable('notebook_session')
-          .set({ open_path: openPath, wanted_run: wanted.run })
-          .where('id', '=', session.id)
-          .execute()
-        return { ...session, open_path: openPath, wanted_run: wanted.run }
+        if (changes === undefined) return session
+        await trx.updateTable('notebook_session').set(changes).where('id', '=', session.id).execute()
+        return { ...session, ...changes }
       })
       if (row.ready_ms !== null) {
         const job = await compute.show(row.job_id)
@@ -325,6 +349,15 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       await Promise.allSettled(watchers.values())
     },
   }
+}
+
+/** What a wish for a notebook changes in the row; results that cannot be read are refused here. */
+function wishOf({ run, results }: { run?: string; results?: string }, nowMs: number) {
+  if (results !== undefined) {
+    const wish: WantedResults = { path: resultsPath(readResults(results), nowMs), address: results }
+    return { open_path: wish.path, wanted_results: JSON.stringify(wish) }
+  }
+  return run === undefined ? undefined : { open_path: starterPath(run), wanted_run: run }
 }
 
 function stateOf(row: SessionRow, job: Job): SessionState {

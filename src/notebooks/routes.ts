@@ -24,6 +24,7 @@ export function notebookRoutes(app: FastifyInstance, { notebooks, gate }: { note
         return await notebooks.startSession(caller, {
           experiment: body.experiment,
           ...(body.run !== undefined && { run: body.run }),
+          ...(body.results !== undefined && { results: body.results }),
         })
       },
       async showSession({ params }, context) {

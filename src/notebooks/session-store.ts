@@ -42,6 +42,7 @@ export async function findOrInsert(
       living: 'yes',
       ready_ms: null,
       wanted_run: null,
+      wanted_results: null,
       open_path: null,
       created_ms: wanted.nowMs,
     })
@@ -69,7 +70,7 @@ export async function livingSessions(kysely: NotebookKysely): Promise<SessionRow
 export async function endSession(trx: AnyTransaction, jobId: string): Promise<void> {
   await trx
     .updateTable('notebook_session')
-    .set({ living: null, wanted_run: null })
+    .set({ living: null, wanted_run: null, wanted_results: null })
     .where('job_id', '=', jobId)
     .execute()
 }

@@ -134,6 +134,31 @@ describe.skipIf(problem !== undefined)(
       expect((await get('api/contents/runs/sim-00003.ipynb')).status).toBe(200)
     })
 
+    test('results become a new notebook of the same session, whose cells are Python; unreadable ones are refused', async () => {
+      const results = 'sel=sim:1-3&cuts=rms+>+6+and+lengthPx+<+300&range=0..9000'
+      const started = await house.notebooks.startSession(house.person, { experiment: 'demo', results })
+      expect(started).toMatchObject({ id: session.id, openPath: expect.stringMatching(/^results\/sim-1-3-.*\.ipynb$/) })
+      const contents = (await (await get(`api/contents/${started.openPath}`)).json()) as {
+        content: { cells: { cell_type: string; source: string }[] }
+      }
+      const lines = contents.content.cells.filter((cell) => cell.cell_type === 'code').map(({ source }) => source)
+      expect(lines.join('\n')).toContain('keep &= (c["rmsCounts"] > 6)')
+      // There is no data here: the rows are given by hand to the cells that are written for them.
+      const kernel = await openKernel(place())
+      try {
+        const rows =
+          'import numpy as np\nclass plt: stairs = xlabel = ylabel = lambda *a: None\nc = {"integralCounts": np.array([5.0, 5, 5]), "rmsCounts": np.array([7, 7, 5]), "lengthPx": np.array([1, 400, 1])}\nrows = c["rmsCounts"]'
+        const result = await kernel.run([rows, ...lines.slice(1), 'print(counts.sum())'].join('\n'))
+        expect(result).toMatchObject({ status: 'ok', text: '1 of 3 pass\n1\n' })
+      } finally {
+        await kernel.close()
+      }
+      const unreadable = { experiment: 'demo', results: 'sel=sim&cuts=import+os' }
+      await expect(house.notebooks.startSession(house.person, unreadable)).rejects.toMatchObject({
+        code: 'notebooks.unreadable_results',
+      })
+    })
+
     test('a terminal opens', async () => {
       const xsrf = 'ab'.repeat(16)
       const made = await fetch(house.origin + base() + 'api/terminals', {
@@ -167,7 +192,7 @@ describe.skipIf(problem !== undefined)(
       const { url } = await house.notebooks.createTicket(session.id)
       const fragment = new URLSearchParams(new URL(url).hash.slice(1))
       expect(new URL(url).pathname).toBe('/_content/open')
-      expect(fragment.get('to')).toBe('lab/tree/runs/sim-00003.ipynb')
+      expect(fragment.get('to')).toMatch(/^lab\/tree\/results\/sim-1-3-\w+\.ipynb$/)
       expect(fragment.get('ticket')).toMatch(/^[\w-]{20,}$/)
     })
 

@@ -1,4 +1,5 @@
 /** The notebook behind 'Open in notebook': one run's image and clusters, read as a file and by S3. */
+import { code, notebookOf, text } from './notebook-cells.ts'
 
 export function starterPath(run: string): string {
   const [series = '', number = ''] = run.split(':')
@@ -26,21 +27,5 @@ export function starterNotebook(run: string, experiment: string): unknown {
     text('plot-text', ['The image with the outlines of its clusters (counts, 95 to 130 shown):']),
     code('plot', ['run.show(0);']),
   ]
-  return {
-    cells,
-    metadata: {
-      kernelspec: { display_name: 'Python 3 (ipykernel)', language: 'python', name: 'python3' },
-      language_info: { name: 'python' },
-    },
-    nbformat: 4,
-    nbformat_minor: 5,
-  }
-}
-
-function text(id: string, lines: string[]) {
-  return { id, cell_type: 'markdown', metadata: {}, source: lines.join('\n') }
-}
-
-function code(id: string, lines: string[]) {
-  return { id, cell_type: 'code', metadata: {}, execution_count: null, outputs: [], source: lines.join('\n') }
+  return notebookOf(cells)
 }

@@ -14,6 +14,8 @@ export interface SessionTable {
   ready_ms: number | null
   /** Run whose starter notebook is still to be written, `sim:2`. */
   wanted_run: string | null
+  /** JSON {path, address}: notebook of results still to be written, and what it is made from. */
+  wanted_results: string | null
   /** What to open first, relative to the home folder. */
   open_path: string | null
   created_ms: number

@@ -1,5 +1,6 @@
 /** The cluster table, once: schema of the Parquet file, rows of the API, documentation. Runs in browsers and in Node. */
 import { z } from 'zod'
+import { clusterDetailColumns } from './cluster-detail-columns.ts'
 
 /** One column of the cluster table: the same list makes the Parquet schema, the API rows and the documentation. */
 export interface ClusterColumn {
@@ -148,6 +149,7 @@ export const clusterColumns = [
     meaning: 'passes the standard quality cut (rms and integral)',
     storage: 'BOOLEAN',
   },
+  ...clusterDetailColumns,
   {
     name: 'truthTrack',
     column: 'truth_track',
@@ -166,29 +168,11 @@ export const clusterColumns = [
   },
 ] as const satisfies readonly ClusterColumn[]
 
-export const clusterSchema = z.object({
-  event: z.int(),
-  camera: z.int(),
-  cluster: z.int(),
-  sizePx: z.int(),
-  hitsPx: z.int(),
-  macroPixels: z.int(),
-  integralCounts: z.number(),
-  rmsCounts: z.number(),
-  xMeanPx: z.number(),
-  yMeanPx: z.number(),
-  xMinPx: z.int(),
-  xMaxPx: z.int(),
-  yMinPx: z.int(),
-  yMaxPx: z.int(),
-  lengthPx: z.number(),
-  widthPx: z.number(),
-  longRmsPx: z.number(),
-  latRmsPx: z.number(),
-  thetaDeg: z.number(),
-  densityCountsPerPx: z.number(),
-  selected: z.boolean(),
-  truthTrack: z.int(),
-  truthPurity: z.number(),
-})
+type Column = (typeof clusterColumns)[number]
+type ClusterShape = { [One in Column as One['name']]: One['storage'] extends 'BOOLEAN' ? z.ZodBoolean : z.ZodNumber }
+
+const valueOf = { INT32: z.int(), FLOAT: z.number(), BOOLEAN: z.boolean() }
+export const clusterSchema = z.object(
+  Object.fromEntries(clusterColumns.map(({ name, storage }) => [name, valueOf[storage]])) as ClusterShape,
+)
 export type Cluster = z.infer<typeof clusterSchema>

@@ -9,23 +9,42 @@ import { join } from 'node:path'
 const room = import.meta.dirname
 const deciding = [
   'cluster-columns.ts',
+  'cluster-detail-columns.ts',
+  'cluster-rows.ts',
   'frame-pool.ts',
+  'learning/boosted-trees.ts',
+  'learning/default-recoil-model.json',
+  'learning/dense-network.ts',
+  'learning/foreign-model.ts',
+  'learning/recoil-features.ts',
+  'learning/recoil-model.ts',
+  'learning/score-images.ts',
+  'model-parameters.ts',
+  'page-encodings.ts',
   'parameters.ts',
   'payload.ts',
   'pedestal-file.ts',
   'pedestal-payload.ts',
+  'pixel-file.ts',
+  'pixel-pages.ts',
   'products.ts',
   'reconstruction-payload.ts',
+  'root-products.ts',
   'reconstruction-worker.ts',
+  'track-parameters.ts',
   'truth-matching.ts',
+  'waveform-columns.ts',
+  'waveform-parameters.ts',
 ]
 
 /** 'builtin-' and 12 hex digits. */
 export async function codeVersion(): Promise<string> {
-  const kernels = (await readdir(join(room, 'kernels'))).map((name) => join('kernels', name))
-  const detector = (await readdir(join(room, '../detector'))).map((name) => join('../detector', name))
-  const files = [...deciding, ...kernels, ...detector]
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.endsWith('naive-oracle.ts'))
+  const folders = ['kernels', 'waveforms', '../detector', '../detector/inflate', '../detector/root-file']
+  const found = await Promise.all(
+    folders.map(async (folder) => (await readdir(join(room, folder))).map((name) => join(folder, name))),
+  )
+  const files = [...deciding, ...found.flat()]
+    .filter((name) => /\.(ts|wasm|json)$/.test(name) && !name.endsWith('.test.ts') && !name.endsWith('naive-oracle.ts'))
     .sort()
   const hash = createHash('sha256')
   for (const name of files)

@@ -58,6 +58,7 @@ test('reco run waits with progress and shows the result; reco show and calibrati
     await program.parseAsync(argv, { from: 'user' })
     return said
   }
+  await cygnet('reco', 'campaign', 'create', 'test')
   const waited = await cygnet('reco', 'run', 'sim:2', '--campaign', 'test', '--wait', '--json')
   expect(JSON.parse(waited.stdout)).toMatchObject({
     tasks: [{ state: 'done', campaign: 'test', number: 2 }],
@@ -70,6 +71,6 @@ test('reco run waits with progress and shows the result; reco show and calibrati
   expect((await cygnet('reco', 'calibrations')).stdout).toMatch(/sim:1 +1 +pedestal/)
   const listed = await cygnet('reco', 'calibrations', '--json')
   expect(JSON.parse(listed.stdout)).toMatchObject({ items: [{ fromRun: 1 }], nextCursor: null })
-  expect((await cygnet('reco', 'run', 'sim:1-9', '--campaign', 'test')).stdout).toMatch(/already[\s\S]*already/)
+  expect((await cygnet('reco', 'run', 'sim:1-9', '--campaign', 'test')).stdout).toMatch(/skipped[\s\S]*already/)
   await expect(cygnet('reco', 'run', 'two')).rejects.toMatchObject({ code: 'reconstruction.bad_run_name' })
 })

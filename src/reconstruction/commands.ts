@@ -7,9 +7,13 @@ import type { CommandContext } from '../foundation/command-line.ts'
 import { Fault } from '../foundation/errors.ts'
 import { printDuration, printTime } from '../foundation/time.ts'
 import { experimentOf } from '../logbook/index.ts'
+import { registerCampaignCommands } from './campaign-commands.ts'
 import { automaticCampaign, reconstructionContract } from './contract.ts'
 import type { ReconstructionSummary, ReconstructionTask } from './contract.ts'
-import { reconstructionFaults } from './errors.ts'
+import { parseRuns } from './run-names.ts'
+import { registerTrainCommand } from './learning/train-command.ts'
+import { registerStudyCommands } from './study/study-commands.ts'
+import { registerResultCommands } from './results/result-commands.ts'
 
 const experimentOption = ['-e, --experiment <name>', 'the experiment; may be left out if you see only one'] as const
 const campaignOption = ['--campaign <name>', 'which campaign', automaticCampaign] as const
@@ -17,6 +21,9 @@ const pollMs = 500
 
 export function registerReconstructionCommands(program: Command, context: CommandContext): void {
   const reco = program.command('reco').description('images to tracks: pedestals, campaigns, results')
+  registerStudyCommands(reco, context)
+  registerTrainCommand(reco, context)
+  registerResultCommands(reco, context)
 
   addVerb(reco, 'run <runs>', {
     summary: 'reconstruct a run or a range of runs (sim:2 or sim:2-10) in a campaign',
@@ -27,6 +34,8 @@ export function registerReconstructionCommands(program: Command, context: Comman
     .option('--force', 'again, although there is a result of the same code and calibration')
     .option('--wait', 'wait for the end; exit code 1 unless all succeeded')
     .action((runs: string, options: RunOptions) => startRuns(context, runs, options))
+
+  registerCampaignCommands(reco, context)
 
   addVerb(reco, 'show <run>', {
     summary: 'state and result of the reconstruction of a run',
@@ -94,7 +103,8 @@ async function startRuns(context: CommandContext, runs: string, options: RunOpti
     return
   }
   const ended: ReconstructionTask[] = []
-  for (const { run, task, reason } of tasks) {
+  for (const { run, task, reason, outcome } of tasks) {
+    if (outcome === 'skipped') continue
     if (task === null) {
       output.line(`${run}: ${reason ?? 'refused'}`)
       process.exitCode = 1
@@ -161,18 +171,13 @@ async function followJob(context: CommandContext, run: string, jobId: string): P
   }
 }
 
-function parseRuns(
-  text: string,
-): { series: string; numbers: number[] } | { series: string; range: { from: number; to: number } } {
-  const match = /^([a-z][a-z0-9-]*):(\d{1,9})(?:-(\d{1,9}))?$/.exec(text)
-  if (match === null) {
-    throw reconstructionFaults.badRunName(`'${text}' names no run.`, {
-      hint: 'A run is series:number (sim:2), a range series:from-to (sim:2-10).',
-    })
-  }
-  const [, series, from, to] = match
-  if (to === undefined) return { series: series!, numbers: [Number(from)] }
-  return { series: series!, range: { from: Number(from), to: Number(to) } }
+function describeWaveforms(waveforms: ReconstructionSummary['details']['waveforms']): string[] {
+  if (waveforms === null) return []
+  const { triggers, match, drs4 } = waveforms
+  return [
+    `  ${triggers} triggers of the photomultipliers; ${match.matched} of ${match.clusters} clusters have one`,
+    ...(drs4.state === 'uncorrected' ? [`  ${drs4.note}`] : []),
+  ]
 }
 
 function describe(summary: ReconstructionSummary): string[] {
@@ -187,6 +192,7 @@ function describe(summary: ReconstructionSummary): string[] {
     ...(details.truth === null
       ? []
       : [`  against truth: efficiency ${percent(summary.efficiency)}, purity ${percent(summary.purity)}`]),
+    ...describeWaveforms(details.waveforms),
     ...details.problems.map((problem) => `  problem: ${problem}`),
     `  files: ${summary.bucket}/${summary.prefix}/`,
   ]

@@ -7,19 +7,73 @@
 import { z } from 'zod'
 import { defineContract, pageOf, pageQuery, queryFlag } from '../foundation/contract.ts'
 import { runReferenceSchema } from '../logbook/contract.ts'
+import { campaignRoutes } from './campaign-contract.ts'
+import { automaticCampaign, campaignName } from './campaign-name.ts'
 import { clusterSchema } from './cluster-columns.ts'
+import { frameRoutes } from './frame-contract.ts'
+import { resultRoutes } from './results-contract.ts'
+import { savedSelectionRoutes } from './saved-contract.ts'
+import { studyRoutes } from './study-contract.ts'
+
+export {
+  cellText,
+  columnTitle,
+  drawPlot,
+  oursText,
+  plotColours,
+  validationOptions,
+  verdictText,
+} from './study-contract.ts'
+export type {
+  Comparison as PublishedComparison,
+  Headline,
+  ReportPlot,
+  ReportSection,
+  ReportTable,
+  Requirement,
+  Study,
+  StudyKindName,
+  StudyReport,
+} from './study-contract.ts'
+import { waveformRoutes, waveformSummarySchema } from './waveform-contract.ts'
 
 export { clusterColumns, clusterSchema } from './cluster-columns.ts'
 export type { Cluster, ClusterColumn } from './cluster-columns.ts'
+export type { EventTrigger, TraceBoard, Traces, Waveform, WaveformSummary } from './waveform-contract.ts'
 
-/** The campaign every closed run is reconstructed in without anybody asking. */
-export const automaticCampaign = 'main'
+export { functions, nearest, parseCuts, parseExpression, quantitiesOf } from './results/expression.ts'
+export type { ExpressionProblem, Quantity } from './results/expression.ts'
+export { pythonOf } from './results/expression-python.ts'
+export { aggregates, presets, sourceNames, sources, trendGroups } from './results/quantities.ts'
+export type { Aggregate, Preset, SourceName, TrendGroup } from './results/quantities.ts'
+export { pythonOfResults, stepsOfResults } from './results/python-of-results.ts'
+export {
+  addressOfResults,
+  cutOfRange,
+  isReadable,
+  parseRunRange,
+  queryOfResults,
+  resultsOf,
+  withCut,
+} from './results/results-state.ts'
+export type { SavedSelection } from './saved-contract.ts'
+export type { ResultsState, RunRange } from './results/results-state.ts'
+export type { Comparison, FilledHistogram, PeakFit, Plane, ResultTrend, Sample, View } from './results-contract.ts'
 
-export const campaignName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'a campaign is 1 to 63 of a-z 0-9 . _ - and starts with a letter or digit')
-  // Pedestal maps live under that prefix of the same bucket.
-  .refine((name) => name !== 'calibration', 'this name is taken')
+export { frameViews, pedestalScale } from './frame-contract.ts'
+export type { FrameViewName } from './frame-contract.ts'
+export { matchClusters } from './cluster-matching.ts'
+
+export { automaticCampaign, campaignName } from './campaign-name.ts'
+export type {
+  Campaign,
+  CampaignProgress,
+  CampaignScript,
+  ClusterComparison,
+  ClusterPair,
+  ComparedRun,
+  ParameterFact,
+} from './campaign-contract.ts'
 
 /** One closed border; `points` = x0, y0, x1, y1, ... in pixel edges of the stored frame (0 = left edge of column 0). */
 export const outlineSchema = z.object({
@@ -41,11 +95,21 @@ export const eventSchema = z.object({
   selectedClusters: z.int(),
   zeroSuppressedSumCounts: z.number(),
   note: z.string(),
+  /** The latest slow-control values before the picture was written; null where there was none or the sensor is not there. */
+  detectorPressureBar: z.number().nullable(),
+  atmosphericPressureBar: z.number().nullable(),
+  gasTemperatureCelsius: z.number().nullable(),
+  roomTemperatureCelsius: z.number().nullable(),
+  humidityPercent: z.number().nullable(),
+  mixtureDensityGPerL: z.number().nullable(),
 })
 export type ReconstructedEvent = z.infer<typeof eventSchema>
 
-/** waiting: something is missing (see reason). submitted: a job exists. done: products published. failed: dead letter. */
-export const taskState = z.enum(['waiting', 'submitted', 'done', 'failed'])
+/**
+ * waiting: something is missing (see reason). submitted: a job exists. done: products published. failed: dead letter.
+ * cancelled: somebody did not want it any more, or a newer wish for the same run and campaign took its place.
+ */
+export const taskState = z.enum(['waiting', 'submitted', 'done', 'failed', 'cancelled'])
 export const taskSchema = z.object({
   id: z.string(),
   kind: z.enum(['pedestal', 'reconstruction']),
@@ -54,6 +118,8 @@ export const taskSchema = z.object({
   campaign: z.string(),
   codeVersion: z.string(),
   calibrationId: z.string().nullable(),
+  /** Of the campaign whose recipe it follows. */
+  campaignVersion: z.int(),
   jobId: z.string().nullable(),
   state: taskState,
   reason: z.string().nullable(),
@@ -93,7 +159,28 @@ export const truthSummary = z.object({
 })
 export type TruthSummary = z.infer<typeof truthSummary>
 
+/** Where a result comes from, whole: with it the same bytes can be made again. */
+export const lineageSchema = z.object({
+  run: z.string(),
+  campaign: z.string(),
+  campaignVersion: z.int(),
+  codeVersion: z.string(),
+  /** Of the program (builtin) or of the script's folder; null where it is not known. */
+  gitCommit: z.string().nullable(),
+  calibrationId: z.string(),
+  rawSha256: z.string(),
+  /** '' when there was no truth beside the run. */
+  truthSha256: z.string(),
+  /** Where it was made, and when (UTC ms); null until it has been. */
+  host: z.string(),
+  madeAtMs: z.int().nullable(),
+})
+export type ResultLineage = z.infer<typeof lineageSchema>
+
 export const runProductsSummary = z.object({
+  lineage: lineageSchema.optional(),
+  /** What a script says about the run in its own summary.json. */
+  numbers: z.record(z.string(), z.number()).optional(),
   codeVersion: z.string(),
   calibrationId: z.string().nullable(),
   images: z.int(),
@@ -108,8 +195,12 @@ export const runProductsSummary = z.object({
   timings: z.record(z.string(), distribution),
   wallMs: z.number(),
   workers: z.int(),
+  /** What did the first stages of the images, and why when it was not SIMD; the products are the same. */
+  implementation: z.object({ kernels: z.enum(['wasm-simd', 'typescript']), reason: z.string().nullable() }).optional(),
   histograms: z.array(histogramSchema),
   truth: truthSummary.nullable(),
+  /** Null without digitizer banks, and in results of earlier code. */
+  waveforms: waveformSummarySchema.nullable().default(null),
   parameters: z.record(z.string(), z.unknown()),
   contentSha256: z.string(),
 })
@@ -180,8 +271,11 @@ export const startAnswer = z.object({
   tasks: z.array(
     z.object({
       run: runReferenceSchema,
-      /** submitted: a job was made. waiting, refused: see reason. already: there is a result or a job of the same key. */
-      outcome: z.enum(['submitted', 'waiting', 'already', 'refused']),
+      /**
+       * submitted: a job was made. waiting, refused: see reason. already: there is a result or a job of the same key.
+       * skipped: a pedestal run of a range, whose map is made by itself.
+       */
+      outcome: z.enum(['submitted', 'waiting', 'already', 'refused', 'skipped']),
       reason: z.string().nullable(),
       task: taskSchema.nullable(),
     }),
@@ -189,6 +283,12 @@ export const startAnswer = z.object({
 })
 
 export const reconstructionContract = defineContract('reconstruction', {
+  ...campaignRoutes,
+  ...studyRoutes,
+  ...waveformRoutes,
+  ...frameRoutes,
+  ...resultRoutes,
+  ...savedSelectionRoutes,
   showRun: {
     method: 'GET',
     path: '/api/experiments/:experiment/runs/:run/reconstruction',
@@ -236,19 +336,6 @@ export const reconstructionContract = defineContract('reconstruction', {
       /** Rows of the frame that were searched: tracks outside them have no outline. `endRow` is the row after the last. */
       acceptance: z.object({ firstRow: z.int(), endRow: z.int() }),
     }),
-  },
-  readFrame: {
-    method: 'GET',
-    path: '/api/experiments/:experiment/runs/:run/events/:event/frame',
-    summary:
-      'Pixels of one image, row by row, little-endian: uint16 (view=raw) or int16 counts above pedestal (view=subtracted). Headers X-Frame-Width, X-Frame-Height, X-Frame-Type',
-    permission: { action: 'data.read', of: 'params.experiment' },
-    params: eventParams,
-    query: z.object({
-      camera: z.coerce.number<number | string | undefined>().int().min(0).default(0),
-      view: z.enum(['raw', 'subtracted']).default('raw'),
-    }),
-    stream: 'bytes',
   },
   showTrend: {
     method: 'GET',

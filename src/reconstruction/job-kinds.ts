@@ -6,21 +6,19 @@
  * the same objects again), and the rows are written in the transaction that ends the job.
  */
 import { createReadStream } from 'node:fs'
-import { lstat, readFile, stat } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import type { JobDone, JobKind, Launch, Mount, RunningJob } from '../compute/index.ts'
 import type { AnyKysely, AnyTransaction } from '../foundation/database.ts'
-import { Fault } from '../foundation/errors.ts'
 import { appendFact } from '../foundation/facts.ts'
 import { failpoint } from '../foundation/failpoints.ts'
 import { uuid7 } from '../foundation/ids.ts'
 import type { Clock } from '../foundation/time.ts'
 import type { Logbook } from '../logbook/index.ts'
-import type { PutObject, Stored } from '../storage/index.ts'
-import { addCalibration, calibrationById } from './calibrations.ts'
+import { addCalibration } from './calibrations.ts'
+import { parametersWith } from './campaign-parameters.ts'
 import type { RunProductsSummary } from './contract.ts'
 import { reconstructionFaults } from './errors.ts'
-import { defaultParameters } from './parameters.ts'
 import {
   payloadSpec,
   pedestalSummary,
@@ -29,17 +27,13 @@ import {
   refusalSchema,
 } from './payload-spec.ts'
 import type { PayloadSpec, PedestalSummary, Refusal } from './payload-spec.ts'
-import { planWaiting } from './plan.ts'
+import { inputsOf, planWaiting, planWithNewTruth } from './plan.ts'
 import type { PlanContext } from './plan.ts'
+import type { ProductStore } from './product-store.ts'
+import { campaignOfTask, inputsForTask } from './task-inputs.ts'
+import { rootFileName, runStem } from './run-names.ts'
 import { changeTask, putSummary, taskById } from './tasks.ts'
 import type { TaskRow } from './tasks.ts'
-
-/** What this room needs of `storage`. */
-export interface ProductStore {
-  putObject(put: PutObject): Promise<Stored>
-  /** Where the bytes of an object lie on this machine; may throw a Fault 404 when there is no such object. */
-  pathOf(bucket: string, key: string): string
-}
 
 export interface JobKindContext {
   kysely: AnyKysely
@@ -48,10 +42,15 @@ export interface JobKindContext {
   storage: ProductStore
   plan: PlanContext
   codeVersion: string
+  /** Commit of the program that runs, or null where it is not known. */
+  gitCommit: string | null
   /** Folder the program runs from; jobs see it as /program. It and the Node binary must be readable by every uid. */
   programFolder: string
   nodePath: string
 }
+
+export { pathIfThere } from './product-store.ts'
+export type { ProductStore } from './product-store.ts'
 
 /** What the payload of these jobs names; everything else is looked up when the attempt begins. */
 export interface TaskPayload {
@@ -59,18 +58,13 @@ export interface TaskPayload {
   generation: number
 }
 
-interface Published<Summary> {
+export interface Published<Summary> {
   refusal?: Refusal
   summary?: Summary
   bucket: string
   prefix: string
 }
 type PublishedPedestal = Published<PedestalSummary> & { key: string; sha256: string; sizeBytes: number }
-
-/** `run00012`, as the raw files are named. */
-export function runStem(number: number): string {
-  return `run${String(number).padStart(5, '0')}`
-}
 
 export function recoBucketOf(experiment: string): string {
   return `${experiment}-reco`
@@ -149,80 +143,107 @@ export function reconstructionKind(context: JobKindContext): JobKind<Published<R
       if (refusal !== undefined) return { refusal, bucket, prefix }
       const summaryPath = await outputPath(done, productNames.summary)
       const summary = reconstructionSummarySchema.parse(JSON.parse(await readFile(summaryPath, 'utf8')))
-      const parquet = 'application/vnd.apache.parquet'
-      await putFile(
-        context.storage,
-        bucket,
-        `${prefix}/${productNames.clusters}`,
-        await outputPath(done, productNames.clusters),
-        parquet,
-      )
-      await failpoint('reconstruction.half-published')
-      await putFile(
-        context.storage,
-        bucket,
-        `${prefix}/${productNames.events}`,
-        await outputPath(done, productNames.events),
-        parquet,
-      )
+      // A newer wish for the same run and campaign owns these keys now.
+      if (task.job_id !== job.id || task.state !== 'submitted') return { bucket, prefix }
+      for (const name of productsAmong(done, task)) {
+        const path = await outputPath(done, name)
+        await putFile(context.storage, bucket, `${prefix}/${name}`, path, contentTypeOf(name))
+        if (name === productNames.clusters) await failpoint('reconstruction.half-published')
+      }
       await putFile(context.storage, bucket, `${prefix}/${productNames.summary}`, summaryPath, 'application/json')
       return { summary, bucket, prefix }
     },
-    async commit(trx, job, _done, { refusal, summary, bucket, prefix }) {
-      const task = await currentTask(trx, job)
-      if (task === undefined) return
-      if (refusal !== undefined || summary === undefined) {
-        return await failTask(trx, task, refusal === undefined ? 'no summary' : refusalText(refusal), context)
-      }
-      const nowMs = context.clock.nowMs()
-      await putSummary(trx, {
-        run_id: task.run_id,
-        campaign: task.campaign,
-        experiment: task.experiment,
-        series: task.series,
-        number: task.number,
-        task_id: task.id,
-        code_version: summary.codeVersion,
-        calibration_id: summary.calibrationId,
-        bucket,
-        prefix,
-        images: summary.images,
-        clusters: summary.clusters,
-        selected_clusters: summary.selectedClusters,
-        selected_light_counts: summary.selectedLightCounts,
-        wall_ms: summary.wallMs,
-        efficiency: summary.truth?.efficiency ?? null,
-        purity: summary.truth?.purity ?? null,
-        complete: summary.complete ? 1 : 0,
-        details: JSON.stringify(summary),
-        made_at_ms: nowMs,
-      })
-      await changeTask(trx, task.id, { state: 'done', reason: null, updated_ms: nowMs })
-      const { clusters, selectedClusters, images } = summary
-      await tell(trx, 'reconstruction.run-done', task, { images, clusters, selectedClusters }, context)
-    },
-    async ended(trx, job, how) {
-      const task = await currentTask(trx, job)
-      if (task !== undefined) await failTask(trx, task, how.reason === '' ? how.state : how.reason, context)
-    },
+    commit: (trx, job, _done, published) => commitResult(trx, job, published, context),
+    ended: (trx, job, how) => endTask(trx, job, how.state, how.reason === '' ? how.state : how.reason, context),
   }
+}
+
+/** The rows of a result that was published, or its dead letter. */
+export async function commitResult(
+  trx: AnyTransaction,
+  job: RunningJob,
+  { refusal, summary, bucket, prefix }: Published<RunProductsSummary>,
+  context: JobKindContext,
+): Promise<void> {
+  const task = await currentTask(trx, job)
+  if (task === undefined) return
+  if (refusal !== undefined || summary === undefined) {
+    return await failTask(trx, task, refusal === undefined ? 'no summary' : refusalText(refusal), context)
+  }
+  const nowMs = context.clock.nowMs()
+  await putSummary(trx, {
+    run_id: task.run_id,
+    campaign: task.campaign,
+    experiment: task.experiment,
+    series: task.series,
+    number: task.number,
+    task_id: task.id,
+    code_version: summary.codeVersion,
+    calibration_id: summary.calibrationId,
+    bucket,
+    prefix,
+    images: summary.images,
+    clusters: summary.clusters,
+    selected_clusters: summary.selectedClusters,
+    selected_light_counts: summary.selectedLightCounts,
+    wall_ms: summary.wallMs,
+    efficiency: summary.truth?.efficiency ?? summary.numbers?.efficiency ?? null,
+    purity: summary.truth?.purity ?? summary.numbers?.purity ?? null,
+    complete: summary.complete ? 1 : 0,
+    details: JSON.stringify(summary),
+    made_at_ms: nowMs,
+  })
+  const truth = summary.lineage === undefined ? {} : { truth_sha256: summary.lineage.truthSha256 }
+  await changeTask(trx, task.id, { state: 'done', reason: null, ...truth, updated_ms: nowMs })
+  const { clusters, selectedClusters, images } = summary
+  await tell(trx, 'reconstruction.run-done', task, { images, clusters, selectedClusters }, context)
+  // A truth that came while the job ran: another one than when it was planned, so that this ends.
+  const beside = inputsOf(await context.logbook.runFiles(task.run_id, trx)).truth?.sha256 ?? ''
+  if (beside !== (task.truth_sha256 ?? ''))
+    await planWithNewTruth(trx, await context.logbook.runById(task.run_id, trx), context.plan)
+}
+
+/** A job that ended without products: a dead letter, or what somebody did not want any more. */
+export async function endTask(
+  trx: AnyTransaction,
+  job: RunningJob,
+  state: 'failed' | 'cancelled',
+  reason: string,
+  context: JobKindContext,
+): Promise<void> {
+  const task = await currentTask(trx, job)
+  if (task === undefined) return
+  if (state === 'failed') return await failTask(trx, task, reason, context)
+  await changeTask(trx, task.id, { state: 'cancelled', reason, updated_ms: context.clock.nowMs() })
+  await tell(trx, 'reconstruction.run-cancelled', task, { reason }, context)
+}
+
+/** What a job left for its run beside the summary, clusters first; files nobody knows are not published. */
+function productsAmong(done: JobDone, task: TaskRow): string[] {
+  const left = done.outputs.map(({ name }) => name)
+  const known = optionalProducts.filter((name) => left.includes(name))
+  const root = rootFileName(task.number)
+  return [productNames.clusters, productNames.events, ...known, ...(left.includes(root) ? [root] : [])]
+}
+
+const notOptional: readonly string[] = [
+  productNames.clusters,
+  productNames.events,
+  productNames.summary,
+  productNames.pedestal,
+  productNames.refusal,
+]
+const optionalProducts = Object.values(productNames).filter((name) => !notOptional.includes(name))
+
+export function contentTypeOf(name: string): string {
+  if (name.endsWith('.parquet')) return 'application/vnd.apache.parquet'
+  return name.endsWith('.json') ? 'application/json' : 'application/octet-stream'
 }
 
 /** Inside the sandbox: /program, the run file and its truth below /in, the pedestal map, and /out. Nothing else. */
 async function prepare(job: RunningJob, context: JobKindContext): Promise<Launch> {
   const task = await taskOf(job, context.kysely)
-  const files = await context.logbook.runFiles(task.run_id)
-  const raw = files.find((file) => file.role === 'raw' && file.state === 'safe')
-  if (raw === undefined)
-    throw reconstructionFaults.noFile(`Run ${task.series}:${task.number} has no safely stored file.`)
-  const mounts: Mount[] = [{ source: context.programFolder, target: '/program', mode: 'ro' }]
-  const mount = async (bucket: string, key: string, target: string) => {
-    const source = await pathIfThere(context.storage, bucket, key)
-    if (source === undefined) throw reconstructionFaults.noFile(`${bucket}/${key} is not in the store.`)
-    mounts.push({ source, target, mode: 'ro' })
-    return target
-  }
-  const rawPath = await mount(raw.bucket, raw.key, `/in/${raw.key.split('/').at(-1)!}`)
+  const { mounts, rawPath, pedestalPath, truthPath, drs4Tables, model, lineage } = await inputsForTask(task, context)
   const run = `${task.experiment}/${task.series}:${task.number}`
   const { images } = await context.logbook.runById(task.run_id)
   const common = {
@@ -235,49 +256,50 @@ async function prepare(job: RunningJob, context: JobKindContext): Promise<Launch
   let spec: PayloadSpec
   if (task.kind === 'pedestal') spec = { task: 'pedestal', ...common }
   else {
-    const calibration = await calibrationById(context.kysely, task.calibration_id)
-    if (calibration === undefined) throw reconstructionFaults.noPedestal(`The pedestal of ${run} is gone.`)
-    const truthKey = `${raw.key.replace(/\.mid(\.gz)?$/, '')}.truth.json`
-    const truthPath = await pathIfThere(context.storage, raw.bucket, truthKey)
+    const campaign = await campaignOfTask(task, context)
     spec = {
       task: 'reconstruction',
       ...common,
       campaign: task.campaign,
-      pedestalPath: await mount(calibration.bucket, calibration.key, '/in/pedestal.cyped'),
-      truthPath: truthPath === undefined ? null : await mount(raw.bucket, truthKey, '/in/truth.json'),
-      calibrationId: calibration.id,
+      codeVersion: campaign.codeVersion,
+      pedestalPath: pedestalPath!,
+      truthPath,
+      ...(drs4Tables !== null && { drs4Tables }),
+      ...(model !== null && { model }),
+      calibrationId: task.calibration_id,
       workers: Math.max(1, Math.floor(job.request.cpuMilli / 1000)),
-      parameters: { ...defaultParameters },
+      parameters: { ...parametersWith(campaign.parameters) },
+      lineage,
     }
   }
+  return programLaunch(context, 'src/reconstruction/payload.ts', mounts, payloadSpec.parse(spec))
+}
+
+/** A program of ours in the sandbox, told its specification in CYGNET_SPEC. */
+export function programLaunch(
+  context: Pick<JobKindContext, 'programFolder' | 'nodePath'>,
+  program: string,
+  mounts: readonly Mount[],
+  spec: unknown,
+): Launch {
+  const all: Mount[] = [{ source: context.programFolder, target: '/program', mode: 'ro' }, ...mounts]
   const inProgram = relative(context.programFolder, context.nodePath)
   const nodeInside = !inProgram.startsWith('..')
-  if (!nodeInside) mounts.push({ source: dirname(context.nodePath), target: '/node', mode: 'ro' })
+  if (!nodeInside) all.push({ source: dirname(context.nodePath), target: '/node', mode: 'ro' })
   return {
     argv: [
       nodeInside ? join('/program', inProgram) : join('/node', basename(context.nodePath)),
-      '/program/src/reconstruction/payload.ts',
+      join('/program', program),
     ],
-    mounts,
+    mounts: all,
     // In the environment rather than in a file: without a sandbox compute rewrites these paths to the real ones.
-    environment: { CYGNET_SPEC: JSON.stringify(payloadSpec.parse(spec)) },
+    environment: { CYGNET_SPEC: JSON.stringify(spec) },
     network: 'none',
     files: [],
   }
 }
 
-/** The path of an object that exists. */
-export async function pathIfThere(storage: ProductStore, bucket: string, key: string): Promise<string | undefined> {
-  try {
-    const path = storage.pathOf(bucket, key)
-    return (await stat(path).catch(() => undefined))?.isFile() ? path : undefined
-  } catch (error) {
-    if (error instanceof Fault && error.status === 404) return undefined
-    throw error
-  }
-}
-
-async function taskOf(job: RunningJob, kysely: AnyKysely): Promise<TaskRow> {
+export async function taskOf(job: RunningJob, kysely: AnyKysely): Promise<TaskRow> {
   const { taskId } = job.payload as TaskPayload
   const task = await taskById(kysely, taskId)
   if (task === undefined) throw reconstructionFaults.noSuchRun(`The task ${taskId} of job ${job.id} is gone.`)
@@ -285,12 +307,17 @@ async function taskOf(job: RunningJob, kysely: AnyKysely): Promise<TaskRow> {
 }
 
 /** The task, if this job is the one it waits for. */
-async function currentTask(trx: AnyTransaction, job: RunningJob): Promise<TaskRow | undefined> {
+export async function currentTask(trx: AnyTransaction, job: RunningJob): Promise<TaskRow | undefined> {
   const task = await taskById(trx, (job.payload as TaskPayload).taskId)
   return task?.job_id === job.id && task.state === 'submitted' ? task : undefined
 }
 
-async function failTask(trx: AnyTransaction, task: TaskRow, reason: string, context: JobKindContext): Promise<void> {
+export async function failTask(
+  trx: AnyTransaction,
+  task: TaskRow,
+  reason: string,
+  context: JobKindContext,
+): Promise<void> {
   await changeTask(trx, task.id, { state: 'failed', reason, updated_ms: context.clock.nowMs() })
   await tell(trx, 'reconstruction.run-failed', task, { reason }, context)
   // Runs that waited for this pedestal take an older one, or say that there is none.
@@ -319,7 +346,7 @@ const refusalText = (refusal: Refusal) =>
   refusal.hint === null ? refusal.detail : `${refusal.detail} (${refusal.hint})`
 
 /** Path of an output of the manifest; a link or anything but a plain file is not followed. */
-async function outputPath(done: JobDone, name: string): Promise<string> {
+export async function outputPath(done: JobDone, name: string): Promise<string> {
   const path = join(done.outFolder, name)
   const facts = done.outputs.some((output) => output.name === name)
     ? await lstat(path).catch(() => undefined)
@@ -328,7 +355,7 @@ async function outputPath(done: JobDone, name: string): Promise<string> {
   return path
 }
 
-async function putFile(
+export async function putFile(
   storage: ProductStore,
   bucket: string,
   key: string,

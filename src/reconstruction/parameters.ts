@@ -4,7 +4,14 @@
  * with each result, so a campaign with other numbers is another object, never another program.
  */
 
-export interface ReconstructionParameters {
+import { defaultModelParameters, modelParameterCatalogue } from './model-parameters.ts'
+import type { ModelParameters } from './model-parameters.ts'
+import { defaultTrackParameters, trackParameterCatalogue } from './track-parameters.ts'
+import type { TrackParameters } from './track-parameters.ts'
+import { defaultWaveformParameters, waveformParameterCatalogue } from './waveform-parameters.ts'
+import type { WaveformParameters } from './waveform-parameters.ts'
+
+export interface ReconstructionParameters extends TrackParameters, WaveformParameters, ModelParameters {
   upperCutCounts: number
   zeroSuppressionSigma: number
   acceptanceFirstRow: number
@@ -46,13 +53,20 @@ export const defaultParameters: Readonly<ReconstructionParameters> = Object.free
   minimumBarycentreIntegralCounts: 10,
   selectionMinimumRmsCounts: 6,
   selectionMinimumIntegralCounts: 700,
+  ...defaultTrackParameters,
+  ...defaultWaveformParameters,
+  ...defaultModelParameters,
 })
 
-interface ParameterDescription {
+export interface ParameterDescription {
   unit: string
   /** The reference's own name for it, or null where its program has the number written in. */
   reference: string | null
   meaning: string
+  /** The only values allowed, where it is not any number. */
+  choices?: readonly (string | number)[]
+  /** A text of this form instead of a number. */
+  text?: { pattern: RegExp; words: string }
 }
 
 export const parameterCatalogue: Readonly<Record<keyof ReconstructionParameters, ParameterDescription>> = {
@@ -95,7 +109,7 @@ export const parameterCatalogue: Readonly<Record<keyof ReconstructionParameters,
   clusterRadiusCells: {
     unit: 'cells',
     reference: 'dbscan_eps',
-    meaning: 'neighbourhood of the clustering, L1 distance in macro-pixels',
+    meaning: 'neighbourhood of the clustering in macro-pixels; of an L1 distance the whole part counts',
   },
   clusterMinimumWeightCounts: {
     unit: 'counts',
@@ -131,6 +145,36 @@ export const parameterCatalogue: Readonly<Record<keyof ReconstructionParameters,
     reference: 'sc_integral > 700',
     meaning: 'quality cut that removes clusters of noise',
   },
+  ...trackParameterCatalogue,
+  ...waveformParameterCatalogue,
+  ...modelParameterCatalogue,
+}
+
+/** What is wrong with parameters somebody gave, in sentences; empty when they can be used. */
+export function parameterProblems(given: Readonly<Record<string, unknown>>): string[] {
+  const problems: string[] = []
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(parameterCatalogue, name)) {
+      problems.push(`there is no parameter '${name}'`)
+      continue
+    }
+    const { choices, text } = parameterCatalogue[name as keyof ReconstructionParameters]
+    if (text !== undefined) {
+      if (typeof value !== 'string' || !text.pattern.test(value)) problems.push(`${name} is ${text.words}`)
+    } else if (choices !== undefined && !choices.some((choice) => choice === value)) {
+      problems.push(`${name} is one of ${choices.join(', ')}, not ${String(value)}`)
+    } else if (choices === undefined && (typeof value !== 'number' || !Number.isFinite(value))) {
+      problems.push(`${name} is a number, not ${String(value)}`)
+    }
+  }
+  return problems
+}
+
+/** The whole set: defaults where nothing is given. Throws a RangeError that names what cannot be used. */
+export function completeParameters(given: Readonly<Record<string, unknown>>): ReconstructionParameters {
+  const problems = parameterProblems(given)
+  if (problems.length > 0) throw new RangeError(problems.join('; '))
+  return { ...defaultParameters, ...(given as Partial<ReconstructionParameters>) }
 }
 
 /** Rows of a frame of that height that are searched for clusters: first row, and the row after the last. */

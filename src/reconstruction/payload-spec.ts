@@ -3,12 +3,16 @@
  * reads the second; the payload runs in a sandbox that sees nothing else.
  */
 import { z } from 'zod'
-import { runProductsSummary } from './contract.ts'
-import { defaultParameters } from './parameters.ts'
+import { lineageSchema, runProductsSummary } from './contract.ts'
+import { defaultParameters, parameterProblems } from './parameters.ts'
 import type { ReconstructionParameters } from './parameters.ts'
 
+/** A name or value that does not exist is refused: a campaign with a slip must not silently be another one. */
 const parameters = z
-  .record(z.string(), z.number())
+  .record(z.string(), z.union([z.number(), z.string()]))
+  .superRefine((given, context) => {
+    for (const message of parameterProblems(given)) context.addIssue({ code: 'custom', message })
+  })
   .transform((given): ReconstructionParameters => ({ ...defaultParameters, ...given }))
 
 export const payloadSpec = z.discriminatedUnion('task', [
@@ -31,9 +35,15 @@ export const payloadSpec = z.discriminatedUnion('task', [
     images: z.int().min(0).optional(),
     pedestalPath: z.string(),
     truthPath: z.string().nullable(),
+    /** Tables of the DRS4 chips (.npy); without them fast waveforms are analysed as recorded. */
+    drs4Tables: z.object({ cellPath: z.string(), samplePath: z.string() }).optional(),
+    /** Looks at the clusters; without it they get no score, learned energy and depth. */
+    model: z.object({ path: z.string(), name: z.string() }).optional(),
     outFolder: z.string(),
     codeVersion: z.string(),
     calibrationId: z.string(),
+    /** Goes into the summary and, but for host and time, into the files. */
+    lineage: lineageSchema.optional(),
     workers: z.int().min(1).max(256),
     parameters,
   }),
@@ -46,6 +56,10 @@ export type ReconstructionSpec = Extract<z.output<typeof payloadSpec>, { task: '
 export const productNames = {
   clusters: 'clusters.parquet',
   events: 'events.parquet',
+  /** Pixels of bright clusters. */
+  pixels: 'pixels.parquet',
+  /** Only of runs with digitizer banks. */
+  waveforms: 'waveforms.parquet',
   summary: 'summary.json',
   pedestal: 'pedestal.cyped',
   /** Written instead of products when the run itself makes them impossible; the job ends well, the task does not. */

@@ -2,12 +2,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openMidasFile, framesOf, writeSimulatedRun } from '../detector/index.ts'
 import type { SimulationOptions } from '../detector/index.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
 import type { TemporaryDirectory } from '../foundation/testing.ts'
 import { clusterColumns } from './contract.ts'
+import { abovePedestal } from './frame-picture.ts'
 import { createFrameReader } from './frames.ts'
 import { defaultParameters } from './parameters.ts'
 import { readPedestalHeader, readPedestalMap } from './pedestal-file.ts'
@@ -153,15 +155,44 @@ describe('pedestal and reconstruction of simulated runs', () => {
     expect(events.items.reduce((sum, one) => sum + one.clusters, 0)).toBe(summary.clusters)
   })
 
+  it('stores the pixels that the clusters are the sums of', async () => {
+    const { summary, outFolder } = await reconstruct('pixels', { workers: 2 })
+    const pixels = await parquetReadObjects({
+      file: await asyncBufferFromFile(join(outFolder, productNames.pixels)),
+    })
+    const { items } = await createProductReader().clusters(join(outFolder, productNames.clusters), {
+      fromRow: 0,
+      limit: 1000,
+    })
+    const bright = items.filter((cluster) => cluster.integralCounts > defaultParameters.savePixelsMinimumIntegralCounts)
+    expect(bright.length).toBeGreaterThan(summary.images)
+    const sums = new Map<string, { pixels: number; counts: number }>()
+    for (const { event, cluster, counts } of pixels) {
+      const key = `${event}/${cluster}`
+      const sum = sums.get(key) ?? { pixels: 0, counts: 0 }
+      sums.set(key, { pixels: sum.pixels + 1, counts: sum.counts + Number(counts) })
+    }
+    expect(sums.size).toBe(bright.length)
+    for (const { event, cluster, sizePx, integralCounts } of bright) {
+      const sum = sums.get(`${event}/${cluster}`)!
+      expect(sum.pixels).toBe(sizePx)
+      expect(Math.abs(sum.counts - integralCounts)).toBeLessThan(0.05 * sizePx)
+    }
+  })
+
   it('shows any picture of the stored file, raw and above pedestal', async () => {
     const frames = createFrameReader()
     const raw = await frames.raw(rawPath, 7, 0)
     expect([raw.width, raw.height, raw.pixels.length]).toEqual([side, side, side * side])
     const map = (await readPedestalMap(pedestalPath, 0))!
-    const { counts } = await frames.subtracted(rawPath, pedestalPath, 7, 0)
-    for (let pixel = 0; pixel < counts.length; pixel += 997) {
-      expect(counts[pixel]).toBe(Math.round(raw.pixels[pixel]! - map.mean[pixel]!) + 0)
+    const seen = (await frames.pedestal(pedestalPath, 0))!
+    expect([seen.width, seen.height, seen.sigma.length]).toEqual([side, side, 0])
+    const { values } = abovePedestal(raw, seen.mean, undefined)
+    for (let pixel = 0; pixel < values.length; pixel += 997) {
+      expect(values[pixel]).toBeCloseTo(raw.pixels[pixel]! - map.mean[pixel]!, 3)
     }
+    expect(await frames.pedestal(pedestalPath, 3)).toBeUndefined()
+    expect((await frames.hot(pedestalPath, 0))!.indices.length).toBeLessThan(side * side * 0.01)
     await expect(frames.raw(rawPath, 20, 0)).rejects.toMatchObject({ code: 'reconstruction.no_such_event' })
     await expect(frames.raw(rawPath, 0, 3)).rejects.toMatchObject({ code: 'reconstruction.no_such_camera' })
   })

@@ -45,6 +45,11 @@ function* results(run: string, summary: PedestalSummary | RunProductsSummary): G
   yield `${run}: ${summary.images} images in ${(summary.wallMs / 1000).toFixed(2)} s${summary.complete ? '' : ', not complete'}`
   if ('clusters' in summary) {
     yield `${summary.clusters} clusters, ${summary.selectedClusters} of them selected; ${summary.imagesVetoed} images vetoed`
+    if (summary.waveforms !== null) {
+      const { triggers, waveforms, match, drs4 } = summary.waveforms
+      yield `${triggers} triggers, ${waveforms} waveforms; ${match.matched} of ${match.clusters} clusters have a trigger`
+      if (drs4.state === 'uncorrected') yield drs4.note
+    }
     if (summary.truth !== null) {
       const percent = (ratio: number | null) => (ratio === null ? '-' : `${(100 * ratio).toFixed(1)} %`)
       yield `against truth: efficiency ${percent(summary.truth.efficiency)}, purity ${percent(summary.truth.purity)}`

@@ -4,17 +4,13 @@ import { join } from 'node:path'
 import { framesOf, openMidasFile } from '../detector/index.ts'
 import type { Frame, MidasEvent } from '../detector/index.ts'
 import { reconstructionFaults } from './errors.ts'
-import {
-  addPedestalImage,
-  createPedestalAccumulator,
-  finishPedestalMap,
-  judgePedestalMap,
-  minimumPedestalImages,
-} from './kernels/pedestal-map.ts'
-import type { PedestalAccumulator } from './kernels/pedestal-map.ts'
+import { finishPedestalMap, judgePedestalMap, minimumPedestalImages } from './kernels/pedestal-map.ts'
+import { createPedestalSums } from './kernels/pedestal-sums.ts'
+import type { PedestalSums } from './kernels/pedestal-sums.ts'
 import { productNames } from './payload-spec.ts'
 import type { PedestalSpec, PedestalSummary, ReportProgress } from './payload-spec.ts'
 import { writePedestalFile } from './pedestal-file.ts'
+import { readAhead } from './read-ahead.ts'
 
 /**
  * Writes `pedestal.cyped` and `summary.json`. Throws `tooFewImages` for a run that cannot make a map; a damaged run
@@ -22,15 +18,15 @@ import { writePedestalFile } from './pedestal-file.ts'
  */
 export async function makePedestal(spec: PedestalSpec, report: ReportProgress): Promise<PedestalSummary> {
   const begin = performance.now()
-  const reader = openMidasFile(spec.rawPath)
-  const accumulators = new Map<number, PedestalAccumulator>()
+  const reader = openMidasFile(spec.rawPath, { ahead: 2 })
+  const accumulators = new Map<number, PedestalSums>()
   const problems: string[] = []
   let images = 0
-  for await (const event of reader) {
+  for await (const event of readAhead(reader)) {
     for (const frame of framesOrProblem(event, problems)) {
       let accumulator = accumulators.get(frame.camera)
       if (accumulator === undefined) {
-        accumulator = createPedestalAccumulator(frame.width, frame.height)
+        accumulator = createPedestalSums(frame.width, frame.height)
         accumulators.set(frame.camera, accumulator)
       }
       if (accumulator.width !== frame.width || accumulator.height !== frame.height) {
@@ -39,7 +35,7 @@ export async function makePedestal(spec: PedestalSpec, report: ReportProgress): 
         )
         continue
       }
-      addPedestalImage(accumulator, frame.pixels)
+      accumulator.add(frame.pixels)
       images++
     }
     const { consumedBytes, fileSizeBytes } = reader.outcome
@@ -58,7 +54,7 @@ export async function makePedestal(spec: PedestalSpec, report: ReportProgress): 
     )
   }
   const maps = cameras.map(([camera, accumulator]) => {
-    const { map, rejectedPeaks } = finishPedestalMap(accumulator)
+    const { map, rejectedPeaks } = finishPedestalMap(accumulator.accumulator())
     return { camera, map, quality: judgePedestalMap(map, rejectedPeaks) }
   })
   await writePedestalFile(

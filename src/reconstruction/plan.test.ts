@@ -109,6 +109,8 @@ forEachDatabase('planning', (open) => {
     await end('failed')
     expect((await plan()).outcome).toBe('already')
     expect(await plan({ retryFailed: true })).toMatchObject({ outcome: 'submitted', task: { generation: 3 } })
+    await expect(plan({ campaign: 'other' })).rejects.toMatchObject({ code: 'reconstruction.no_such_campaign' })
+    await opened.campaign('other')
     expect(await plan({ campaign: 'other' })).toMatchObject({
       outcome: 'submitted',
       task: { generation: 1, campaign: 'other' },

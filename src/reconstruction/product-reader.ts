@@ -4,15 +4,26 @@ import type { FileHandle } from 'node:fs/promises'
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import type { AsyncBuffer, FileMetaData } from 'hyparquet'
 import { z } from 'zod'
+import { neutralDetails } from './cluster-detail-columns.ts'
 import { clusterColumns } from './contract.ts'
 import type { Cluster, Outline, ReconstructedEvent } from './contract.ts'
 import { reconstructionFaults } from './errors.ts'
 import { eventColumns, eventRowsKey, outlineColumn } from './products.ts'
+import { waveformColumns } from './waveform-columns.ts'
+import type { Waveform } from './waveform-columns.ts'
 
 export interface Page<Item> {
   items: Item[]
   /** Row to go on from, null at the end. */
   nextRow: number | null
+}
+
+export interface StoredPixel {
+  camera: number
+  cluster: number
+  xPx: number
+  yPx: number
+  counts: number
 }
 
 export interface ProductReader {
@@ -24,6 +35,11 @@ export interface ProductReader {
   clustersOfEvent(path: string, event: number): Promise<Cluster[]>
   outlinesOfEvent(path: string, event: number): Promise<Outline[]>
   events(path: string, page: { fromRow: number; limit: number }): Promise<Page<ReconstructedEvent>>
+  waveforms(path: string, page: { fromRow: number; limit: number }): Promise<Page<Waveform> & { total: number }>
+  /** Undefined for an event without digitizer banks. */
+  waveformsOfEvent(path: string, event: number): Promise<Waveform[] | undefined>
+  /** Stored pixels of an event's bright clusters, in cluster order. */
+  pixelsOfEvent(path: string, event: number): Promise<StoredPixel[]>
 }
 
 interface OpenFile {
@@ -34,7 +50,6 @@ interface OpenFile {
 const scanRows = 2000
 const rememberedFooters = 64
 
-const clusterNames = clusterColumns.map(({ column }) => column)
 const eventRowsSchema = z.array(z.tuple([z.int(), z.int(), z.int()]))
 
 export function createProductReader(): ProductReader {
@@ -102,6 +117,30 @@ export function createProductReader(): ProductReader {
           rings: JSON.parse(row[outlineColumn] as string) as number[][],
         }))
       }),
+    waveforms: (path, { fromRow, limit }) =>
+      using(path, async (open) => {
+        const total = Number(open.metadata.num_rows)
+        const end = Math.min(total, fromRow + limit)
+        return { items: await readWaveforms(open, fromRow, end), nextRow: end < total ? end : null, total }
+      }),
+    waveformsOfEvent: (path, event) =>
+      using(path, async (open) => {
+        const found = eventRowsOf(open.metadata).find(([number]) => number === event)
+        return found && (await readWaveforms(open, found[1], found[2]))
+      }),
+    pixelsOfEvent: (path, event) =>
+      using(path, async ({ file, metadata }) => {
+        const found = eventRowsOf(metadata).find(([number]) => number === event)
+        if (found === undefined || found[1] === found[2]) return []
+        const rows = await parquetReadObjects({ file, metadata, rowStart: found[1], rowEnd: found[2] })
+        return rows.map((row) => ({
+          camera: row.camera as number,
+          cluster: row.cluster as number,
+          xPx: row.x_px as number,
+          yPx: row.y_px as number,
+          counts: row.counts as number,
+        }))
+      }),
     events: (path, { fromRow, limit }) =>
       using(path, async ({ file, metadata }) => {
         const total = Number(metadata.num_rows)
@@ -111,7 +150,7 @@ export function createProductReader(): ProductReader {
         const items = rows.map(
           (row) =>
             Object.fromEntries(
-              eventColumns.map(({ name, column }) => [name, row[column]]),
+              eventColumns.map(({ name, column }) => [name, row[column] ?? null]),
             ) as unknown as ReconstructedEvent,
         )
         return { items, nextRow: rowEnd < total ? rowEnd : null }
@@ -119,18 +158,38 @@ export function createProductReader(): ProductReader {
   }
 }
 
+/** Columns that a file of an older version does not have yet are given their neutral values. */
 async function readClusters({ file, metadata }: OpenFile, rowStart: number, rowEnd: number): Promise<Cluster[]> {
   if (rowStart >= rowEnd) return []
-  const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, columns: [...clusterNames] })
+  const stored = new Set(metadata.schema.map(({ name }) => name))
+  const present = clusterColumns.filter(({ column }) => stored.has(column))
+  const columns = present.map(({ column }) => column)
+  const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, columns })
   return rows.map(
-    (row) => Object.fromEntries(clusterColumns.map(({ name, column }) => [name, row[column]])) as unknown as Cluster,
+    (row) =>
+      ({
+        ...neutralDetails,
+        ...Object.fromEntries(present.map(({ name, column }) => [name, row[column]])),
+      }) as unknown as Cluster,
   )
+}
+
+async function readWaveforms({ file, metadata }: OpenFile, rowStart: number, rowEnd: number): Promise<Waveform[]> {
+  if (rowStart >= rowEnd) return []
+  const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd })
+  return rows.map(
+    (row) => Object.fromEntries(waveformColumns.map(({ name, column }) => [name, row[column]])) as unknown as Waveform,
+  )
+}
+
+function eventRowsOf(metadata: FileMetaData): [event: number, firstRow: number, endRow: number][] {
+  const text = metadata.key_value_metadata?.find(({ key }) => key === eventRowsKey)?.value
+  return eventRowsSchema.parse(JSON.parse(text ?? '[]'))
 }
 
 /** Row range of an event from the footer; throws `noSuchEvent` for an event the run does not have. */
 function rowsOfEvent(metadata: FileMetaData, event: number): [number, number] {
-  const text = metadata.key_value_metadata?.find(({ key }) => key === eventRowsKey)?.value
-  const rows = eventRowsSchema.parse(JSON.parse(text ?? '[]'))
+  const rows = eventRowsOf(metadata)
   const found = rows.find(([number]) => number === event)
   if (found === undefined) {
     throw reconstructionFaults.noSuchEvent(`The reconstructed run has no event ${event}.`, {

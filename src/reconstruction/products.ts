@@ -11,7 +11,7 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { parquetWriteFile } from 'hyparquet-writer'
 import { clusterColumns } from './contract.ts'
-import type { Cluster, ReconstructedEvent } from './contract.ts'
+import type { Cluster, ReconstructedEvent, ResultLineage } from './contract.ts'
 
 /** Key-value metadata of the files that say where they come from. */
 export interface Lineage {
@@ -20,6 +20,8 @@ export interface Lineage {
   codeVersion: string
   calibrationId: string
   parameters: Record<string, unknown>
+  /** More of where it comes from, where that is known. Host and time stay in the summary: the files do not depend on them. */
+  origin?: ResultLineage | undefined
 }
 
 export interface ImageRows {
@@ -45,7 +47,15 @@ export const eventColumns = [
   { name: 'selectedClusters', column: 'selected_clusters', type: 'INT32' },
   { name: 'zeroSuppressedSumCounts', column: 'zero_suppressed_sum_counts', type: 'DOUBLE' },
   { name: 'note', column: 'note', type: 'STRING' },
-] as const satisfies readonly { name: keyof ReconstructedEvent; column: string; type: string }[]
+  { name: 'detectorPressureBar', column: 'detector_pressure_bar', type: 'DOUBLE', branch: 'Lime_pressure' },
+  { name: 'atmosphericPressureBar', column: 'atmospheric_pressure_bar', type: 'DOUBLE', branch: 'Atm_pressure' },
+  { name: 'gasTemperatureCelsius', column: 'gas_temperature_celsius', type: 'DOUBLE', branch: 'Lime_temperature' },
+  { name: 'roomTemperatureCelsius', column: 'room_temperature_celsius', type: 'DOUBLE', branch: 'Atm_temperature' },
+  { name: 'humidityPercent', column: 'humidity_percent', type: 'DOUBLE', branch: 'Humidity' },
+  { name: 'mixtureDensityGPerL', column: 'mixture_density_g_per_l', type: 'DOUBLE', branch: 'Mixture_Density' },
+] as const satisfies readonly { name: keyof ReconstructedEvent; column: string; type: string; branch?: string }[]
+/** Columns with nulls: times and slow-control values may be unknown. */
+const mayBeNull = new Set<string>(['atMs', ...eventColumns.filter((one) => 'branch' in one).map(({ name }) => name)])
 
 /** Images must be in event order (then camera order). */
 export function writeClusterFile(path: string, images: readonly ImageRows[], lineage: Lineage): void {
@@ -89,7 +99,7 @@ export function writeEventFile(path: string, images: readonly ImageRows[], linea
     columnData: eventColumns.map(({ name, column, type }) => ({
       name: column,
       type,
-      nullable: name === 'atMs',
+      nullable: mayBeNull.has(name),
       data: images.map((image) => image.row[name]),
     })),
     kvMetadata: lineageMetadata(lineage),
@@ -97,13 +107,24 @@ export function writeEventFile(path: string, images: readonly ImageRows[], linea
   })
 }
 
-function lineageMetadata(lineage: Lineage): { key: string; value: string }[] {
+export function lineageMetadata(lineage: Lineage): { key: string; value: string }[] {
   return [
     { key: 'cygnet.run', value: lineage.run },
     { key: 'cygnet.campaign', value: lineage.campaign },
     { key: 'cygnet.code_version', value: lineage.codeVersion },
     { key: 'cygnet.calibration', value: lineage.calibrationId },
     { key: 'cygnet.parameters', value: JSON.stringify(lineage.parameters) },
+    ...originMetadata(lineage.origin),
+  ]
+}
+
+function originMetadata(origin: ResultLineage | undefined): { key: string; value: string }[] {
+  if (origin === undefined) return []
+  return [
+    { key: 'cygnet.campaign_version', value: String(origin.campaignVersion) },
+    { key: 'cygnet.git_commit', value: origin.gitCommit ?? '' },
+    { key: 'cygnet.raw_sha256', value: origin.rawSha256 },
+    { key: 'cygnet.truth_sha256', value: origin.truthSha256 },
   ]
 }
 

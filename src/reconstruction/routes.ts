@@ -1,14 +1,23 @@
 /** The room's answers over HTTP. */
 import type { FastifyInstance } from 'fastify'
-import type { AnyKysely } from '../foundation/database.ts'
+import type { AnyKysely, OpenedDatabase } from '../foundation/database.ts'
 import { bindRoutes } from '../foundation/http.ts'
 import type { Gate } from '../foundation/http.ts'
+import type { Clock } from '../foundation/time.ts'
 import type { Logbook } from '../logbook/index.ts'
 import type { Run } from '../logbook/contract.ts'
 import { findPedestal, listCalibrations } from './calibrations.ts'
+import type { CampaignContext } from './campaign-actions.ts'
+import { campaignHandlers, mayUse } from './campaign-routes.ts'
+import { requireCampaign } from './campaigns.ts'
 import { reconstructionContract } from './contract.ts'
 import type { ReconstructionSummary } from './contract.ts'
 import { reconstructionFaults } from './errors.ts'
+import { resultHandlers } from './results/routes.ts'
+import { savedSelectionHandlers } from './results/saved-selections.ts'
+import { studyHandlers } from './study/study-routes.ts'
+import type { Studies } from './study/studies.ts'
+import { frameHandlers } from './frame-routes.ts'
 import type { FrameReader } from './frames.ts'
 import { pathIfThere } from './job-kinds.ts'
 import type { ProductStore } from './job-kinds.ts'
@@ -16,6 +25,7 @@ import { acceptedRows, defaultParameters } from './parameters.ts'
 import { productNames } from './payload-spec.ts'
 import type { Plan, PlanRequest } from './plan.ts'
 import type { ProductReader } from './product-reader.ts'
+import { waveformHandlers } from './waveform-routes.ts'
 import { findSummary, listTasks, summariesOfRun, taskOfRow, tasksOfRun, trendOf } from './tasks.ts'
 
 export interface RouteContext {
@@ -24,6 +34,13 @@ export interface RouteContext {
   storage: ProductStore
   products: ProductReader
   frames: FrameReader
+  studies: Studies
+  database: OpenedDatabase
+  clock: Clock
+  compute: CampaignContext['compute']
+  /** Of our own deciding code. */
+  codeVersion: string
+  coresPerJob: number
   plan(runId: string, request: PlanRequest): Promise<Plan>
 }
 
@@ -76,6 +93,25 @@ export function bindReconstructionRoutes(app: FastifyInstance, gate: Gate, conte
     app,
     reconstructionContract,
     {
+      ...studyHandlers(context.studies),
+      ...campaignHandlers(context),
+      ...waveformHandlers({
+        products,
+        frames,
+        requireRun: (experiment, run) => logbook.requireRun(experiment, run),
+        rawPathOf,
+        resultOf,
+        productPathIfThere: (result, name) => pathIfThere(storage, result.bucket, `${result.prefix}/${name}`),
+      }),
+      ...frameHandlers({
+        frames,
+        requireRun: (experiment, run) => logbook.requireRun(experiment, run),
+        rawPathOf,
+        pedestalOf: (run) => findPedestal(kysely, run.experiment, run.series, run.number),
+        pathIfThere: (bucket, key) => pathIfThere(storage, bucket, key),
+      }),
+      ...resultHandlers(app, { kysely, logbook, storage }),
+      ...savedSelectionHandlers({ kysely, clock: context.clock, logbook }),
       async showRun({ params }) {
         const run = await logbook.requireRun(params.experiment, params.run)
         return { tasks: await tasksOfRun(kysely, run.id), summaries: await summariesOfRun(kysely, run.id) }
@@ -111,38 +147,13 @@ export function bindReconstructionRoutes(app: FastifyInstance, gate: Gate, conte
         const [first] = (
           await products.events(await productPath(result, productNames.events), { fromRow: 0, limit: 1 })
         ).items
-        const rows = acceptedRows({ ...defaultParameters, ...result.details.parameters }, first?.heightPx ?? 0)
+        const heightPx = first?.heightPx ?? 0
+        // What a script looks at is its own affair.
+        const rows =
+          result.details.numbers === undefined
+            ? acceptedRows({ ...defaultParameters, ...result.details.parameters }, heightPx)
+            : { first: 0, end: heightPx }
         return { items, acceptance: { firstRow: rows.first, endRow: rows.end } }
-      },
-      async readFrame({ params, query }, { signal }) {
-        const run = await logbook.requireRun(params.experiment, params.run)
-        const path = await rawPathOf(run)
-        // The file of a closed run does not change any more.
-        const caching = run.state === 'closed' ? 'private, max-age=86400' : 'no-store'
-        if (query.view === 'raw') {
-          const { width, height, pixels } = await frames.raw(path, params.event, query.camera, signal)
-          return frameAnswer(width, height, 'uint16', pixels, caching)
-        }
-        const pedestal = await findPedestal(kysely, run.experiment, run.series, run.number)
-        if (pedestal === undefined) {
-          throw reconstructionFaults.noPedestal(`No pedestal is valid for run ${run.reference}.`, {
-            hint: 'Ask for view=raw, or take a pedestal run.',
-          })
-        }
-        const pedestalPath = await pathIfThere(storage, pedestal.bucket, pedestal.key)
-        if (pedestalPath === undefined) {
-          throw reconstructionFaults.productsMissing(
-            `The pedestal map ${pedestal.bucket}/${pedestal.key} is not in the store.`,
-          )
-        }
-        const { width, height, counts } = await frames.subtracted(
-          path,
-          pedestalPath,
-          params.event,
-          query.camera,
-          signal,
-        )
-        return frameAnswer(width, height, 'int16', counts, 'private, max-age=60')
       },
       async showTrend({ params, query }) {
         const afterNumber = query.cursor === undefined ? -1 : rowOf(query.cursor)
@@ -152,20 +163,25 @@ export function bindReconstructionRoutes(app: FastifyInstance, gate: Gate, conte
         })
         return { items, nextCursor: items.length === query.limit ? String(items.at(-1)!.number) : null }
       },
-      async startReconstruction({ params, body }, { caller }) {
+      async startReconstruction({ params, body }, { caller, require }) {
+        const campaign = await requireCampaign(kysely, params.experiment, body.campaign, context.codeVersion)
+        mayUse(campaign, require)
+        if (campaign.kind === 'script') await context.compute.requireSandbox(campaign.creatorId)
         const runs = await runsOf(logbook, params.experiment, body)
         const tasks = []
         for (const run of runs) {
+          const passedBy = run.kind === 'pedestal' && body.numbers === undefined
           const plan = await context.plan(run.id, {
             campaign: body.campaign,
             requestedBy: caller.id,
-            force: body.force,
-            retryFailed: true,
+            force: body.force && !passedBy,
+            retryFailed: !passedBy,
           })
+          const skipped = passedBy && plan.outcome === 'already'
           tasks.push({
             run: run.reference,
-            outcome: plan.outcome,
-            reason: plan.reason ?? plan.task?.reason ?? null,
+            outcome: skipped ? ('skipped' as const) : plan.outcome,
+            reason: skipped ? 'a pedestal run' : (plan.reason ?? plan.task?.reason ?? null),
             task: plan.task === undefined ? null : taskOfRow(plan.task),
           })
         }
@@ -189,26 +205,6 @@ export function bindReconstructionRoutes(app: FastifyInstance, gate: Gate, conte
 function rowOf(cursor: string | undefined): number {
   const row = Number(cursor ?? '0')
   return Number.isSafeInteger(row) && row >= 0 ? row : 0
-}
-
-function frameAnswer(
-  width: number,
-  height: number,
-  type: 'uint16' | 'int16',
-  values: Uint16Array | Int16Array,
-  caching: string,
-) {
-  return {
-    contentType: 'application/octet-stream',
-    sizeBytes: values.byteLength,
-    headers: {
-      'x-frame-width': String(width),
-      'x-frame-height': String(height),
-      'x-frame-type': type,
-      'cache-control': caching,
-    },
-    body: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-  }
 }
 
 /** The runs that are named, or those of the range that exist; naming a run that does not exist is a 404. */

@@ -5,24 +5,29 @@
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import type { Compute } from '../compute/index.ts'
+import type { RunIndexes } from '../detector/index.ts'
 import { transact } from '../foundation/database.ts'
 import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
 import type { Fact, Facts } from '../foundation/facts.ts'
+import { programCommit } from '../foundation/git-commit.ts'
 import type { Gate } from '../foundation/http.ts'
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
 import type { Logbook } from '../logbook/index.ts'
+import type { Campaign, CampaignScript } from './campaign-contract.ts'
 import { codeVersion } from './code-version.ts'
 import { automaticCampaign } from './contract.ts'
 import { createFrameReader } from './frames.ts'
 import type { FrameReader } from './frames.ts'
 import { pedestalKind, reconstructionKind } from './job-kinds.ts'
 import type { ProductStore } from './job-kinds.ts'
-import { planReconstruction, planWaiting } from './plan.ts'
+import { planReconstruction, planWaiting, planWithNewTruth } from './plan.ts'
 import type { Plan, PlanContext, PlanRequest } from './plan.ts'
 import { createProductReader } from './product-reader.ts'
 import type { ProductReader } from './product-reader.ts'
 import { bindReconstructionRoutes } from './routes.ts'
+import { openStudies } from './study/studies.ts'
+import { scriptKind } from './script-kind.ts'
 import { tasksOfRun } from './tasks.ts'
 import type { TaskRow } from './tasks.ts'
 
@@ -33,7 +38,7 @@ export interface ReconstructionOptions {
   log: Logger
   logbook: Logbook
   storage: ProductStore
-  compute: Pick<Compute, 'submit' | 'registerKind'>
+  compute: Pick<Compute, 'submit' | 'registerKind' | 'cancel' | 'show' | 'machine' | 'requireSandbox' | 'environment'>
   /** Immutable copy of the program; jobs run payload.ts from it. Readable by every uid. */
   programFolder: string
   /** The Node binary for jobs; default the one this process runs on. */
@@ -42,6 +47,8 @@ export interface ReconstructionOptions {
   owner: { id: string; name: string }
   /** Cores of one reconstruction job; default half of the machine. */
   coresPerJob?: number
+  /** Where pictures of compressed runs are found; without it each is inflated anew. */
+  runIndexes?: RunIndexes
 }
 
 export interface Reconstruction {
@@ -67,9 +74,12 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
     logbook,
     clock,
     codeVersion: version,
-    async submit(trx, task, idempotencyKey) {
-      const job = await compute.submit(trx, jobSpecOf(task, idempotencyKey, owner, cores))
-      return job.id
+    async submit(trx, task, idempotencyKey, campaign) {
+      const spec =
+        campaign === undefined || campaign.script === null
+          ? jobSpecOf(task, idempotencyKey, owner, cores)
+          : scriptJobSpec(task, idempotencyKey, campaign, campaign.script)
+      return (await compute.submit(trx, spec)).id
     },
   }
   const kinds = {
@@ -79,11 +89,15 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
     storage,
     plan: planContext,
     codeVersion: version,
+    gitCommit: await programCommit(options.programFolder),
     programFolder: options.programFolder,
     nodePath: options.nodePath ?? process.execPath,
   }
   compute.registerKind('pedestal', pedestalKind(kinds))
   compute.registerKind('reconstruction', reconstructionKind(kinds))
+  compute.registerKind('script', scriptKind({ ...kinds, compute }))
+
+  const studies = openStudies({ ...kinds, database, compute, owner, cores })
 
   const follower = facts.follow(
     'reconstruction.plan',
@@ -99,8 +113,10 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
       return
     }
     if (fact.kind === 'logbook.run-updated') {
-      // A file of a closed run became safe: only runs that wait for it are looked at.
+      // A file of a closed run became safe: only runs that wait for it, or for another truth, are looked at.
       if (changed !== 'files' || (state !== 'closed' && state !== 'crashed')) return
+      const again = await planWithNewTruth(trx, await logbook.runById(String(runId), trx), planContext)
+      if (again.length > 0) log.info({ experiment, runId, campaigns: again }, 'planned again with the truth that came')
       const waits = (await tasksOfRun(trx, String(runId))).some((task) => task.state === 'waiting')
       if (!waits) return
     }
@@ -110,8 +126,15 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
     log.info({ experiment, run: run.reference, outcome, reason }, 'reconstruction planned')
   }
 
+  /** Jobs that the plan made useless are asked to end; they would publish nothing anyway. */
+  async function planNow(runId: string, request: PlanRequest): Promise<Plan> {
+    const plan = await transact(database, (trx) => room.plan(trx, runId, request))
+    for (const jobId of plan.superseded) await compute.cancel(jobId)
+    return plan
+  }
+
   const products = createProductReader()
-  const frames = createFrameReader()
+  const frames = createFrameReader(options.runIndexes)
   const room: Reconstruction = {
     plan: async (trx, runId, request) =>
       planReconstruction(trx, await logbook.runById(runId, trx), request, planContext),
@@ -125,7 +148,13 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
         storage,
         products,
         frames,
-        plan: (runId, request) => transact(database, (trx) => room.plan(trx, runId, request)),
+        studies,
+        compute,
+        database,
+        clock,
+        codeVersion: version,
+        coresPerJob: cores,
+        plan: planNow,
       }),
     close: () => follower.stop(),
   }
@@ -151,6 +180,29 @@ function jobSpecOf(task: TaskRow, idempotencyKey: string, owner: ReconstructionO
       walltimeMs,
     },
     retry: { exitCodes: [1], maximum: 2 },
+    idempotencyKey,
+  }
+}
+
+/** Somebody's own code: it belongs to whoever made the campaign, and has its uid. */
+function scriptJobSpec(task: TaskRow, idempotencyKey: string, campaign: Campaign, script: CampaignScript) {
+  const run = `${task.series}:${task.number}`
+  return {
+    kind: 'script',
+    title: `Campaign ${campaign.name} over ${run}`,
+    experiment: task.experiment,
+    ownerId: campaign.creatorId,
+    ownerName: campaign.creatorName,
+    class: 'batch' as const,
+    subject: run,
+    payload: { taskId: task.id, generation: task.generation },
+    request: {
+      cpuMilli: script.cores * 1000,
+      memoryMiB: script.memoryMiB,
+      walltimeMs: script.walltimeSeconds * 1000,
+    },
+    // By convention of sysexits.h a program asks for another try with 75.
+    retry: { exitCodes: [75], maximum: 3 },
     idempotencyKey,
   }
 }

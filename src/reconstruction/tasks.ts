@@ -1,6 +1,7 @@
 /** Rows of tasks and of summaries, and what the contract shows of them. */
 import type { Kysely, Selectable, Transaction } from 'kysely'
 import type { AnyKysely, AnyTransaction } from '../foundation/database.ts'
+import type { RunSelection } from './campaign-contract.ts'
 import type { ReconstructionSummary, ReconstructionTask, RunProductsSummary, TrendPoint } from './contract.ts'
 import type { ReconstructionTables, SummaryTable, TaskTable } from './tables.ts'
 
@@ -16,6 +17,7 @@ export function taskOfRow(row: TaskRow): ReconstructionTask {
     campaign: row.campaign,
     codeVersion: row.code_version,
     calibrationId: row.calibration_id === '' ? null : row.calibration_id,
+    campaignVersion: row.campaign_version,
     jobId: row.job_id,
     state: row.state,
     reason: row.reason,
@@ -69,15 +71,38 @@ export async function removeTask(trx: AnyTransaction, id: string): Promise<void>
 }
 
 export async function tasksOfRun(database: AnyKysely, runId: string): Promise<ReconstructionTask[]> {
+  return (await taskRowsOfRun(database, runId)).map(taskOfRow)
+}
+
+/** Newest first. */
+export async function taskRowsOfRun(database: AnyKysely, runId: string): Promise<TaskRow[]> {
   const db: Reader = database
-  const rows = await db
+  return await db
     .selectFrom('reconstruction_task')
     .selectAll()
     .where('run_id', '=', runId)
     .orderBy('updated_ms', 'desc')
     .orderBy('id', 'desc')
     .execute()
-  return rows.map(taskOfRow)
+}
+
+/**
+ * One wish at a time for a run and campaign: older ones that still run (other code, parameters or calibration) would
+ * put their products over the newer ones. Returns their jobs.
+ */
+export async function supersedeOthers(trx: AnyTransaction, task: TaskRow): Promise<string[]> {
+  const db: Transaction<ReconstructionTables> = trx
+  const rows = await db
+    .updateTable('reconstruction_task')
+    // Its time stays: the wish that took its place is the newest one.
+    .set({ state: 'cancelled', reason: 'a newer wish for this run and campaign took its place' })
+    .where('run_id', '=', task.run_id)
+    .where('campaign', '=', task.campaign)
+    .where('id', '!=', task.id)
+    .where('state', '=', 'submitted')
+    .returning('job_id')
+    .execute()
+  return rows.flatMap(({ job_id }) => (job_id === null ? [] : [job_id]))
 }
 
 /** Newest first. */
@@ -125,11 +150,15 @@ export async function waitingTasks(
     .execute()
 }
 
-/** The latest pedestal run of a series, not after `number` and after `afterNumber`, whose map is still being made. */
-export async function pedestalUnderWay(
+/**
+ * The latest pedestal run of a series, not after `number` and after `afterNumber`, whose map is still being made
+ * ('submitted') or could not be made ('failed').
+ */
+export async function latestPedestalTask(
   database: AnyKysely,
   experiment: string,
   series: string,
+  state: 'submitted' | 'failed',
   afterNumber: number,
   number: number,
 ): Promise<TaskRow | undefined> {
@@ -140,7 +169,7 @@ export async function pedestalUnderWay(
     .where('experiment', '=', experiment)
     .where('series', '=', series)
     .where('kind', '=', 'pedestal')
-    .where('state', '=', 'submitted')
+    .where('state', '=', state)
     .where('number', '<=', number)
     .where('number', '>', afterNumber)
     .orderBy('number', 'desc')
@@ -254,4 +283,32 @@ function summaryOfRow(row: Selectable<SummaryTable>): ReconstructionSummary {
     prefix: row.prefix,
     details: JSON.parse(row.details) as RunProductsSummary,
   }
+}
+
+/** The newest wish of some campaigns for each run, where its state is one of those, in run order. */
+export async function newestTasks(
+  database: AnyKysely,
+  experiment: string,
+  /** '' for pedestals. */
+  campaigns: readonly string[],
+  selection: RunSelection,
+  states: readonly TaskRow['state'][],
+): Promise<TaskRow[]> {
+  const db: Reader = database
+  let query = db
+    .selectFrom('reconstruction_task')
+    .selectAll()
+    .where('experiment', '=', experiment)
+    .where('campaign', 'in', [...campaigns])
+  if (selection.series !== undefined) query = query.where('series', '=', selection.series)
+  if (selection.range !== undefined) {
+    query = query.where('number', '>=', selection.range.from).where('number', '<=', selection.range.to)
+  }
+  const rows = await query.orderBy('updated_ms', 'desc').orderBy('id', 'desc').execute()
+  const newest = new Map<string, TaskRow>()
+  for (const row of rows) if (!newest.has(row.run_id)) newest.set(row.run_id, row)
+  const wanted = selection.numbers === undefined ? undefined : new Set(selection.numbers)
+  return [...newest.values()]
+    .filter((row) => states.includes(row.state) && (wanted === undefined || wanted.has(row.number)))
+    .sort((a, b) => (a.series === b.series ? a.number - b.number : a.series < b.series ? -1 : 1))
 }

@@ -10,11 +10,45 @@ import { silentLogger } from '../foundation/log.ts'
 import { systemClock } from '../foundation/time.ts'
 import { logbookMigrations, openLogbook } from '../logbook/index.ts'
 import type { RunKind } from '../logbook/contract.ts'
+import { addCampaign } from './campaigns.ts'
+import { neutralDetails } from './cluster-detail-columns.ts'
+import type { Cluster } from './contract.ts'
 import type { ProductStore } from './job-kinds.ts'
 import { openReconstruction } from './service.ts'
 import { reconstructionMigrations } from './tables.ts'
 
 export type TestRoom = Awaited<ReturnType<typeof openTestRoom>>
+
+/** A cluster row like that of a 55Fe spot in the middle of the frame; `given` replaces what the test is about. */
+export function testCluster(given: Partial<Cluster> = {}): Cluster {
+  return {
+    event: 0,
+    camera: 0,
+    cluster: 0,
+    sizePx: 1600,
+    hitsPx: 900,
+    macroPixels: 100,
+    integralCounts: 9000,
+    rmsCounts: 12,
+    xMeanPx: 1152,
+    yMeanPx: 1152,
+    xMinPx: 1132,
+    xMaxPx: 1171,
+    yMinPx: 1132,
+    yMaxPx: 1171,
+    lengthPx: 42,
+    widthPx: 39,
+    longRmsPx: 5.2,
+    latRmsPx: 5,
+    thetaDeg: 10,
+    densityCountsPerPx: 10,
+    selected: true,
+    ...neutralDetails,
+    truthTrack: -1,
+    truthPurity: -1,
+    ...given,
+  }
+}
 
 export function folderStore(root: string): ProductStore & { puts: string[] } {
   const puts: string[] = []
@@ -132,8 +166,38 @@ export async function openTestRoom(database: OpenedDatabase, folder: string) {
       return await logbook.closeRun(trx, run.id, closing, { sameBytes: false })
     })
   }
+  /** A campaign of the built-in chain, without asking the API. */
+  const campaign = (name: string, parameters: Record<string, number> = {}, after?: number) =>
+    transact(database, (trx) =>
+      addCampaign(
+        trx,
+        {
+          experiment: 'demo',
+          name,
+          recipe: { description: '', parameters, preset: null, script: null },
+          creator: { id: 'person', name: 'person' },
+        },
+        after,
+        { clock, codeVersion: reconstruction.codeVersion },
+      ),
+    )
+
+  /** A truth file beside a run comes, or another one, and the receiver has read it. */
+  async function truthArrives(number: number, content: string) {
+    const key = `lime/sim/run${String(number).padStart(5, '0')}.truth.json`
+    await writeFile(join(folder, 'data', 'demo-raw', key), content)
+    await transact(database, async (trx) => {
+      const run = await logbook.requireRun('demo', `sim:${number}`, trx)
+      const sha256 = createHash('sha256').update(content).digest('hex')
+      const sizeBytes = Buffer.byteLength(content)
+      const file = { bucket: 'demo-raw', key, role: 'sidecar', state: 'safe', sizeBytes, sha256 } as const
+      await logbook.recordFile(trx, run.id, file)
+    })
+  }
   return {
     database,
+    campaign,
+    truthArrives,
     clock,
     facts,
     logbook,

@@ -27,6 +27,21 @@ export interface ClusterMatch {
   purity: number
 }
 
+/** What became of one track, for efficiencies as a function of something. */
+export interface TrackMatch {
+  track: number
+  /** Light of the track inside the acceptance, counts, corrected for the lens. */
+  lightCounts: number
+  /** Half of its light or more lies inside the acceptance. */
+  accepted: boolean
+  /** Rank of the cluster with most of its light, -1 none; and the share of the accepted light it holds. */
+  cluster: number
+  share: number
+  /** A cluster, or a selected one, holds more than half of its accepted light. */
+  found: boolean
+  foundSelected: boolean
+}
+
 type KindCounts = { findable: number; found: number }
 /** Sums over images; `truthSummaryOf` turns the total into ratios. */
 export interface TruthTally {
@@ -77,13 +92,14 @@ export function matchImage(
   truth: ImageTruth,
   calibration: ImageCalibration,
   parameters: ReconstructionParameters,
-): { matches: ClusterMatch[]; tally: TruthTally } {
+): { matches: ClusterMatch[]; tracks: TrackMatch[]; tally: TruthTally } {
   const { cellColumns, cellRows, firstRow, endRow, lightCorrection } = calibration
   const clusterAt = new Map<number, number>()
   clusters.forEach((cluster, rank) => {
     for (const cell of cluster.cells) clusterAt.set(cell, rank)
   })
   const tally = emptyTally()
+  const tracks: TrackMatch[] = []
   const lightIn = clusters.map(() => new Map<number, number>())
   const mostlyIn = clusters.map(() => 0)
   const findable: { id: number; kind: string }[] = []
@@ -110,7 +126,9 @@ export function matchImage(
       }
     }
     for (const [rank, share] of inCluster) lightIn[rank]!.set(track.id, (lightIn[rank]!.get(track.id) ?? 0) + share)
-    if (light < allLight / 2 || allLight === 0) {
+    const accepted = allLight > 0 && light >= allLight / 2
+    tracks.push(trackMatchOf(track.id, light, accepted, inCluster, clusters))
+    if (!accepted) {
       tally.outsideAcceptance++
       continue
     }
@@ -159,7 +177,29 @@ export function matchImage(
   })
   tally.resolved = findable.filter((track) => selectedMatches.has(track.id)).length
   tally.split = findable.filter((track) => (selectedMatches.get(track.id) ?? 0) > 1).length
-  return { matches, tally }
+  return { matches, tracks, tally }
+}
+
+function trackMatchOf(
+  track: number,
+  lightCounts: number,
+  accepted: boolean,
+  inCluster: ReadonlyMap<number, number>,
+  clusters: readonly ReconstructedCluster[],
+): TrackMatch {
+  let cluster = -1
+  let most = 0
+  for (const [rank, share] of inCluster) if (share > most) [cluster, most] = [rank, share]
+  const found = cluster >= 0 && most > lightCounts / 2
+  return {
+    track,
+    lightCounts,
+    accepted,
+    cluster,
+    share: lightCounts > 0 ? most / lightCounts : 0,
+    found,
+    foundSelected: found && clusters[cluster]!.selected,
+  }
 }
 
 export function addTally(into: TruthTally, from: TruthTally): void {

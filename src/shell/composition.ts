@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { openCompute, computeMigrations, computeRoutes } from '../compute/index.ts'
+import { openRunIndexes } from '../detector/index.ts'
 import { openDatabase, migrate } from '../foundation/database.ts'
 import { openFacts } from '../foundation/facts.ts'
 import { createApp } from '../foundation/http.ts'
@@ -113,7 +114,10 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     }
   })
 
+  const runIndexes = openRunIndexes({ folder: join(home.folder, 'cache', 'run-indexes') })
+  closers.push(() => runIndexes.close())
   const ingest = openIngest({
+    runIndexes,
     database,
     facts,
     jobs,
@@ -140,6 +144,7 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   closers.push(() => compute.close())
 
   const reconstruction = await openReconstruction({
+    runIndexes,
     database,
     facts,
     clock,

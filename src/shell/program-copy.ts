@@ -4,8 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { constants, existsSync, readFileSync } from 'node:fs'
-import { chmod, copyFile, cp, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { chmod, copyFile, cp, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { checkoutCommit, commitFileName } from '../foundation/git-commit.ts'
 import { randomToken } from '../foundation/ids.ts'
 
 /** What a running Cygnet needs of a checkout; tests, benches and the sources of the web app are left out. */
@@ -32,6 +33,8 @@ export async function copyProgram(checkout: string, home: string): Promise<{ fol
       if (existsSync(source)) await copyTree(source, join(building, module))
     }
     await copyNode(join(building, 'bin', 'node'))
+    // Results say which commit made them; a changed checkout has none.
+    await writeFile(join(building, commitFileName), (await checkoutCommit(checkout)) ?? '')
     await chmod(building, 0o755)
     await rename(building, folder)
   } catch (error) {

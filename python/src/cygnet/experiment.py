@@ -1,5 +1,6 @@
 """Experiments and runs."""
 import io
+import re
 import sys
 from array import array
 
@@ -10,6 +11,7 @@ from .midas import Picture, RunFile
 from .rows import Rows
 
 WAYS = ("auto", "file", "s3", "api")
+RUNS = re.compile(r"^([a-z][a-z0-9-]*)(?::(\d+)(?:-(\d+))?)?$")
 
 
 class Experiment:
@@ -38,6 +40,29 @@ class Experiment:
     def run(self, reference):
         """One run by its reference, such as "sim:2"."""
         return Run(self, reference)
+
+    def clusters(self, runs, cuts=None, campaign=None, columns=None, source="cluster"):
+        """The rows of many runs that pass the cuts, as Rows. `runs` like "sim:1-20", "sim:7" or "sim" (all of them).
+
+        `cuts` is text as on the Results page: "rmsCounts > 6 and hypot(xMeanPx-1152, yMeanPx-1152) < 800"; the platform
+        applies it. `columns`: only these (names, or branches of the reference such as "sc_rms"); fewer are faster.
+        `source`: "cluster", "event" (one row per image) or "waveform". Every row also says its run.
+        """
+        found = RUNS.match(runs)
+        if not found:
+            raise CygnetError("client.bad_argument", "%r names no runs." % (runs,), hint='Such as "sim:1-20", "sim:7" or "sim".')
+        series, first, last = found.groups()
+        query = {
+            "series": series,
+            "from": first,
+            "to": last or first,
+            "cuts": cuts,
+            "campaign": campaign,
+            "columns": ",".join(columns) if columns else None,
+            "source": source,
+            "format": "csv",
+        }
+        return Rows.of_csv(self.api.get_bytes(self._path + "/results/rows", query)[1].decode())
 
     def __repr__(self):
         return "Experiment(%r)" % self.name

@@ -1,10 +1,26 @@
 """Tables as lists of dicts, with columns as arrays and a short look in notebooks."""
+import csv
 import html
+import io
 
 SHOWN = 20
 
 
 class Rows(list):
+    # Names of the columns where there may be no row to tell them.
+    names = ()
+
+    @classmethod
+    def of_csv(cls, text):
+        """Numbers become int or float, true and false bool, an empty cell None."""
+        reader = csv.reader(io.StringIO(text))
+        names = next(reader, [])
+        lines = list(reader)
+        columns = [typed([line[index] for line in lines]) for index in range(len(names))]
+        rows = cls(dict(zip(names, values)) for values in zip(*columns))
+        rows.names = tuple(names)
+        return rows
+
     def column(self, name):
         """One column, as a numpy array when numpy is there, else a list."""
         values = [row[name] for row in self]
@@ -16,7 +32,7 @@ class Rows(list):
 
     @property
     def columns(self):
-        return list(self[0]) if self else []
+        return list(self[0]) if self else list(self.names)
 
     def where(self, **wanted):
         """The rows with these values."""
@@ -39,6 +55,18 @@ class Rows(list):
         )
         more = "" if len(self) <= SHOWN else "<p>%d rows in all</p>" % len(self)
         return "<table><thead><tr>%s</tr></thead><tbody>%s</tbody></table>%s" % (head, body, more)
+
+
+def typed(cells):
+    """The cells of a column, all of one type."""
+    if all(cell in ("true", "false", "") for cell in cells):
+        return [cell == "true" if cell else None for cell in cells]
+    for kind in (int, float):
+        try:
+            return [kind(cell) if cell else None for cell in cells]
+        except ValueError:
+            continue
+    return cells
 
 
 def short(value):

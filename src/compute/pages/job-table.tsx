@@ -33,10 +33,15 @@ export function JobMark(props: { job: Pick<Job, 'state' | 'reason' | 'cancelRequ
   )
 }
 
+const knownKinds = ['reconstruction', 'pedestal', 'script', 'session', 'command'] as const
+
+function isKnown(kind: string): kind is (typeof knownKinds)[number] {
+  return (knownKinds as readonly string[]).includes(kind)
+}
+
 /** The kind in words; kinds of rooms we do not know keep their own name. */
 export function kindWords(kind: string): string {
-  if (kind === 'reconstruction' || kind === 'pedestal' || kind === 'session' || kind === 'command')
-    return t(`kind.${kind}`)
+  if (isKnown(kind)) return t(`kind.${kind}`)
   return kind
 }
 

@@ -72,7 +72,7 @@ export default function JobsPage(props: PageProps): ReactNode {
           onChange={(event) => state.set({ kind: event.currentTarget.value })}
           data={[
             { value: '', label: t('jobs.any') },
-            ...['reconstruction', 'pedestal', 'session', 'command'].map((value) => ({
+            ...['reconstruction', 'pedestal', 'script', 'session', 'command'].map((value) => ({
               value,
               label: kindWords(value),
             })),

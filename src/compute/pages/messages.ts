@@ -39,6 +39,7 @@ export const t = messagesOf({
   'kind.pedestal': 'pedestal map',
   'kind.session': 'notebook',
   'kind.command': 'command',
+  'kind.script': 'campaign script',
   'job.title': 'Job {title}',
   'job.until': 'until',
   'job.place': 'Place in line',

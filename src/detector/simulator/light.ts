@@ -1,253 +1,288 @@
-import { simulatedVignettingMap } from '../vignetting.ts'
-import { driftMm, pairEnergyKev, pixelMm } from './deposits.ts'
-import type { Track } from './deposits.ts'
-import { Random } from './random.ts'
-import { electronsPerCount } from './sensor.ts'
+import { blockSide, clearTiles, saturated, tileAt, tileSide } from './light-field.ts'
+import type { LightField, Tile } from './light-field.ts'
+import type { Random } from './random.ts'
+import type { Deposit, Track } from './track.ts'
 import type { TrackTruth } from './truth.ts'
 
-/**
- * From deposits to counts, as the collaboration's digitization does it: diffusion in the drift, three GEMs at 440 V with the third one saturating,
- * light, lens, photon statistics. Constants: reconstruction study 4.1 and 4.3.
- */
-const gemGain = 0.03 * Math.exp(0.0209 * 440)
-const gemExtraction = 0.87319885 * Math.exp(-0.002 * 440)
-/** Electrons that reach the third GEM for one electron that reaches the first. */
-const gainBeforeLast = (gemGain * gemExtraction) ** 2
-/** Electrons are lost on the way: 5 m fits the measured light yields over the drift. */
-const absorptionMm = 5000
-/** Last GEM: N_out = g N / (1 + beta g N) in a voxel of one pixel by 0.1 mm. */
-const saturation = 0.8e-5
-const voxelMm = 0.1
-const solidAngle = 1 / (4 * (346 / 14.976 + 1) * 0.95) ** 2
-const photonsPerElectron = 0.07
-const quantumEfficiency = 0.8
-const photoelectrons = solidAngle * photonsPerElectron * quantumEfficiency
-
-/** rms of the electron cloud in mm after drifting z mm: transverse and longitudinal, at 0.8 kV/cm. */
-export const transverseRmsMm = (zMm: number): number => Math.sqrt(0.13475 + 0.00143819 * zMm)
-export const longitudinalRmsMm = (zMm: number): number => Math.sqrt(0.0676 + 0.00103483 * zMm)
-
-const tileSide = 64
 const rebin = 4
 /** A cell belongs to a track if the track adds half a count per pixel to it. */
 const cellThreshold = 0.5 * rebin * rebin
 
-export interface LightField {
-  width: number
-  height: number
-  /** Lens times the slow non-uniformity of the gain, per block of 8 x 8 pixels. */
-  response: Float32Array
-  responseColumns: number
-  saturationTable: Float32Array
-  /** Electrons at the third GEM, all zero between tracks. */
-  electrons: Float32Array
-  touched: Uint8Array
-  tileColumns: number
+/** Rows of the sensor that are exposed when a track happens, the end excluded. */
+export interface OpenRows {
+  first: number
+  end: number
 }
 
-export function makeLightField(width: number, height: number, detectorSeed: number): LightField {
-  const columns = Math.ceil(width / 8)
-  const rows = Math.ceil(height / 8)
-  const response = simulatedVignettingMap(columns, rows).values
-  const gain = gainMap(columns, rows, detectorSeed)
-  for (let i = 0; i < response.length; i++) response[i] = Math.max(0.02, response[i] as number) * (gain[i] as number)
-  const tileColumns = Math.ceil(width / tileSide)
-  return {
-    width,
-    height,
-    response,
-    responseColumns: columns,
-    saturationTable: saturationTable(),
-    electrons: new Float32Array(width * height),
-    touched: new Uint8Array(tileColumns * Math.ceil(height / tileSide)),
-    tileColumns,
-  }
+/** Light of one track in one camera. */
+export interface CameraLight {
+  camera: number
+  expectedCounts: number
+  rowsLost: number
+  box: TrackTruth['box']
+  pixelCount: number
+  cells: TrackTruth['cells']
 }
 
-/** Gain over the plane: waves of 40 to 100 mm, 8 % rms, as the measured resolution of 12 to 14 % at 5.9 keV asks for. */
-function gainMap(columns: number, rows: number, detectorSeed: number): Float32Array {
-  const random = new Random(detectorSeed, 'gain')
-  const waves = Array.from({ length: 8 }, () => {
-    const wave = (2 * Math.PI * 8 * pixelMm) / random.between(40, 100)
-    const direction = random.between(0, 2 * Math.PI)
-    return { x: wave * Math.cos(direction), y: wave * Math.sin(direction), phase: random.between(0, 2 * Math.PI) }
-  })
-  const map = new Float32Array(columns * rows)
-  const amplitude = 0.08 * Math.sqrt(2 / waves.length)
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) {
-      let sum = 1
-      for (const wave of waves) sum += amplitude * Math.cos(wave.x * column + wave.y * row + wave.phase)
-      map[row * columns + column] = sum
-    }
-  return map
-}
-
-const tableMin = Math.log(1e-3)
-const tableStep = Math.log(1e8) / 800
-
-/**
- * Fraction of the gain that is left when a charge with a Gaussian profile along z goes through the saturating GEM: the mean over the profile of
- * 1 / (1 + u exp(-t^2/2)), u = beta g N at the peak. Table over ln u from 1e-3 to 1e5.
- */
-function saturationTable(): Float32Array {
-  return Float32Array.from({ length: 801 }, (_, i) => {
-    const u = Math.exp(tableMin + i * tableStep)
-    let sum = 0
-    let norm = 0
-    for (let t = -6; t <= 6; t += 0.05) {
-      const weight = Math.exp(-0.5 * t * t)
-      norm += weight
-      sum += weight / (1 + u * weight)
-    }
-    return sum / norm
-  })
-}
-
-function saturated(table: Float32Array, u: number): number {
-  if (u <= 1e-3) return 1 - u * Math.SQRT1_2
-  const position = Math.min(799.999, (Math.log(u) - tableMin) / tableStep)
-  const index = Math.floor(position)
-  const low = table[index] as number
-  return low + ((table[index + 1] as number) - low) * (position - index)
+export interface ExposedTrack {
+  /** Electrons that reached the first GEM. */
+  primaries: number
+  /** Cameras that see it, or whose shutter cut all of it. */
+  cameras: CameraLight[]
+  /** Electrons out of the last GEM for each deposit, for the photomultipliers. */
+  electronsOut: Float64Array
 }
 
 /**
- * Adds one track to the frame and answers its truth, or undefined if it leaves no light in the frame.
- * The longitudinal spread enters through the saturation only; a slanted track spreads its charge further along z.
+ * Adds one track to the frames of the cameras. From deposits to counts as the collaboration's digitization does it: primaries, diffusion, three GEMs, the
+ * third saturating, light, lens, photon statistics (reconstruction study 4.3), but with whole clouds instead of single electrons: in each pixel the
+ * charge along z is taken as a Gaussian with the mean and rms of what arrives there.
  */
 export function exposeTrack(
   field: LightField,
   track: Track,
-  id: number,
+  rows: OpenRows,
   random: Random,
-  pixels: Uint16Array,
-): TrackTruth | undefined {
-  let [sumX, sumY, sumZ, sumEnergy] = [0, 0, 0, 0]
-  for (const deposit of track.deposits) {
-    sumX += deposit.energyKev * deposit.xMm
-    sumY += deposit.energyKev * deposit.yMm
-    sumZ += deposit.energyKev * deposit.zMm
-    sumEnergy += deposit.energyKev
-    const pairs = random.poisson((deposit.energyKev / pairEnergyKev) * Math.exp(-deposit.zMm / absorptionMm))
-    if (pairs > 0)
-      spread(
-        field,
-        deposit.xMm / pixelMm,
-        deposit.yMm / pixelMm,
-        random.gamma(pairs) * gainBeforeLast,
-        transverseRmsMm(deposit.zMm) / pixelMm,
-      )
-  }
-  if (sumEnergy === 0) return undefined
-  const zMm = sumZ / sumEnergy
-  const depthRmsMm = Math.hypot(longitudinalRmsMm(zMm), track.slope * transverseRmsMm(zMm))
-  const light = collect(field, depthRmsMm, random, pixels)
-  if (light.runs.length === 0) return undefined
+  frames: readonly Uint16Array[],
+): ExposedTrack {
+  const { model, diffusion } = field
+  const electrons = new Float64Array(track.deposits.length)
+  let primaries = 0
+  track.deposits.forEach((deposit, i) => {
+    const mean = (deposit.energyKev / model.pairEnergyKev) * Math.exp(-deposit.zMm / model.absorptionMm)
+    const pairs = random.poisson(mean)
+    if (pairs === 0) return
+    primaries += pairs
+    electrons[i] = random.gamma(pairs) * field.gainBeforeLast
+    spread(field, deposit, electrons[i] as number, diffusion.transverseRmsMm(deposit.zMm) / model.pixelMm)
+  })
+  const { collectors, electronsOut: total } = collect(field, rows, random, frames)
+  const electronsOut = outOfLastGem(field, track.deposits, electrons, total)
+  clearTiles(field)
   return {
-    id,
-    kind: track.kind,
-    energyKev: rounded(track.energyKev, 3),
-    xPx: rounded(sumX / sumEnergy / pixelMm, 2),
-    yPx: rounded(sumY / sumEnergy / pixelMm, 2),
-    zMm: rounded(Math.min(driftMm, zMm), 2),
-    lengthMm: rounded(track.lengthMm, 2),
-    angleRad: rounded(track.angleRad, 4),
-    box: light.box,
-    expectedCounts: rounded(light.expectedCounts, 1),
-    pixelCount: light.counts.length * rebin * rebin,
-    cells: { rebin, runs: light.runs, counts: light.counts },
+    primaries,
+    cameras: collectors.flatMap((one, camera) => (one === undefined ? [] : [lightOf(field, one, camera, rows)])),
+    electronsOut,
   }
 }
 
-const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits
-
-/** A round Gaussian cloud of electrons, sampled at pixel centres (its rms is never below 2.4 pixels). */
-function spread(field: LightField, x: number, y: number, electrons: number, rms: number): void {
-  const reach = 4.2 * rms
+/** A round Gaussian cloud of electrons, sampled at pixel centres (its rms is never below 2.4 pixels at LIME). */
+function spread(field: LightField, deposit: Deposit, electrons: number, rms: number): void {
+  const [x, y] = [deposit.xMm / field.model.pixelMm, deposit.yMm / field.model.pixelMm]
+  const reach = 4 * rms
   const x0 = Math.max(0, Math.floor(x - reach))
-  const x1 = Math.min(field.width - 1, Math.floor(x + reach))
+  const x1 = Math.min(field.planeWidth - 1, Math.floor(x + reach))
   const y0 = Math.max(0, Math.floor(y - reach))
   const y1 = Math.min(field.height - 1, Math.floor(y + reach))
   if (x0 > x1 || y0 > y1) return
   const factor = -0.5 / (rms * rms)
-  const along = new Float64Array(x1 - x0 + 1)
-  for (let i = x0; i <= x1; i++) along[i - x0] = Math.exp(factor * (i + 0.5 - x) ** 2)
-  const peak = electrons / (2 * Math.PI * rms * rms)
-  for (let j = y0; j <= y1; j++) {
-    const row = peak * Math.exp(factor * (j + 0.5 - y) ** 2)
-    const start = j * field.width
-    for (let i = x0; i <= x1; i++)
-      field.electrons[start + i] = (field.electrons[start + i] as number) + row * (along[i - x0] as number)
+  const across = gaussian(x0, x1, x, factor, 1)
+  const down = gaussian(y0, y1, y, factor, electrons / (2 * Math.PI * rms * rms))
+  const depthSquare = field.diffusion.longitudinalRmsMm(deposit.zMm) ** 2
+  for (let tileY = Math.floor(y0 / tileSide); tileY * tileSide <= y1; tileY++)
+    for (let tileX = Math.floor(x0 / tileSide); tileX * tileSide <= x1; tileX++) {
+      const tile = tileAt(field, tileY * field.tileColumns + tileX, deposit.zMm)
+      const dz = deposit.zMm - tile.zMm
+      const [left, top] = [tileX * tileSide, tileY * tileSide]
+      const fromX = Math.max(x0, left)
+      const toX = Math.min(x1, left + tileSide - 1)
+      const toY = Math.min(y1, top + tileSide - 1)
+      for (let j = Math.max(y0, top); j <= toY; j++)
+        addRow(
+          tile,
+          (j - top) * tileSide - left,
+          fromX,
+          toX,
+          across,
+          x0,
+          down[j - y0] as number,
+          dz,
+          dz * dz + depthSquare,
+        )
+    }
+}
+
+function addRow(
+  tile: Tile,
+  start: number,
+  fromX: number,
+  toX: number,
+  across: Float64Array,
+  x0: number,
+  weight: number,
+  dz: number,
+  square: number,
+): void {
+  const { electrons, first, second } = tile
+  for (let i = fromX; i <= toX; i++) {
+    const add = weight * (across[i - x0] as number)
+    electrons[start + i] = (electrons[start + i] as number) + add
+    first[start + i] = (first[start + i] as number) + add * dz
+    second[start + i] = (second[start + i] as number) + add * square
   }
-  for (let tileY = Math.floor(y0 / tileSide); tileY <= Math.floor(y1 / tileSide); tileY++)
-    for (let tileX = Math.floor(x0 / tileSide); tileX <= Math.floor(x1 / tileSide); tileX++)
-      field.touched[tileY * field.tileColumns + tileX] = 1
 }
 
-interface CollectedLight {
-  expectedCounts: number
-  runs: number[]
-  counts: number[]
-  box: TrackTruth['box']
+/** peak * exp(factor * (i + 0.5 - centre)^2) by recursion: each value is the one before times a ratio that changes by a constant factor. */
+function gaussian(from: number, to: number, centre: number, factor: number, peak: number): Float64Array {
+  const values = new Float64Array(to - from + 1)
+  const first = from + 0.5 - centre
+  let value = peak * Math.exp(factor * first * first)
+  let ratio = Math.exp(factor * (2 * first + 1))
+  const change = Math.exp(2 * factor)
+  for (let i = 0; i < values.length; i++) {
+    values[i] = value
+    value *= ratio
+    ratio *= change
+  }
+  return values
 }
 
-/** Turns the electrons of one track into light and counts, tile by tile, and leaves the field clean for the next track. */
-function collect(field: LightField, depthRmsMm: number, random: Random, pixels: Uint16Array): CollectedLight {
-  const peakFraction = (saturation * gemGain * voxelMm) / (Math.sqrt(2 * Math.PI) * depthRmsMm)
-  const lit: { cell: number; counts: number }[] = []
-  const cellColumns = Math.floor(field.width / rebin)
-  let expectedCounts = 0
-  for (let tile = 0; tile < field.touched.length; tile++) {
-    if (!field.touched[tile]) continue
-    field.touched[tile] = 0
-    const left = (tile % field.tileColumns) * tileSide
-    const top = Math.floor(tile / field.tileColumns) * tileSide
-    const right = Math.min(field.width, left + tileSide)
-    const bottom = Math.min(field.height, top + tileSide)
-    for (let cellY = top; cellY < bottom; cellY += rebin)
-      for (let cellX = left; cellX < right; cellX += rebin) {
-        const counts = collectCell(field, cellX, cellY, peakFraction, random, pixels)
-        expectedCounts += counts
+/** Cells of one camera that a track lights. */
+interface Collector {
+  expected: number
+  lit: { cell: number; counts: number }[]
+  /** Rows of cells with light before the shutter cut it. */
+  firstRow: number
+  lastRow: number
+}
+
+/** Turns the electrons of one track into light and counts, cell by cell, and leaves in the tiles the share of the gain that was left. */
+function collect(
+  field: LightField,
+  rows: OpenRows,
+  random: Random,
+  frames: readonly Uint16Array[],
+): { collectors: (Collector | undefined)[]; electronsOut: number } {
+  const { width, height, planeWidth, tileColumns } = field
+  const { electronsPerCount } = field.model
+  const collectors: (Collector | undefined)[] = Array.from({ length: field.cameras }, () => undefined)
+  const cellColumns = width / rebin
+  const light: CellLight = { whole: 0, seen: 0, charge: 0 }
+  let charge = 0
+  for (const [index, tile] of field.tiles) {
+    const left = (index % tileColumns) * tileSide
+    const top = Math.floor(index / tileColumns) * tileSide
+    const [right, bottom] = [Math.min(planeWidth, left + tileSide), Math.min(height, top + tileSide)]
+    for (let y = top; y < bottom; y += rebin)
+      for (let x = left; x < right; x += rebin) {
+        const camera = Math.floor(x / width)
+        const at = (y - top) * tileSide + x - left
+        lightCell(field, tile, at, x, y, camera, rows, random, frames[camera] as Uint16Array, light)
+        if (light.whole === 0) continue
+        charge += light.charge
+        const collector = (collectors[camera] ??= { expected: 0, lit: [], firstRow: height, lastRow: -1 })
+        const counts = light.seen / electronsPerCount
+        collector.expected += counts
+        if (light.whole <= cellThreshold * electronsPerCount) continue
+        const row = y / rebin
+        collector.firstRow = Math.min(collector.firstRow, row)
+        collector.lastRow = Math.max(collector.lastRow, row)
         if (counts > cellThreshold)
-          lit.push({ cell: (cellY / rebin) * cellColumns + cellX / rebin, counts: Math.round(counts) })
+          collector.lit.push({ cell: row * cellColumns + (x - camera * width) / rebin, counts: Math.round(counts) })
       }
   }
-  lit.sort((one, other) => one.cell - other.cell)
-  return {
-    expectedCounts,
-    counts: lit.map((one) => one.counts),
-    ...runLengths(
-      lit.map((one) => one.cell),
-      cellColumns,
-    ),
-  }
+  return { collectors, electronsOut: charge * field.lastGain }
 }
 
-/** Light of one 4 x 4 cell: adds counts to the pixels, answers their expectation. */
-function collectCell(
+/** Photo-electrons expected in a cell without and with the shutter, and its charge after saturation and gain map, at the entry of the last GEM. */
+interface CellLight {
+  whole: number
+  seen: number
+  charge: number
+}
+
+/** Below this density of charge saturation takes less than a thousandth. */
+const unsaturated = 3e-4
+
+/** Light of one 4 x 4 cell: adds counts to the open pixels and answers in `light`. */
+function lightCell(
   field: LightField,
-  x0: number,
-  y0: number,
-  peakFraction: number,
+  tile: Tile,
+  tileAt: number,
+  planeX: number,
+  y: number,
+  camera: number,
+  rows: OpenRows,
   random: Random,
   pixels: Uint16Array,
-): number {
-  let expected = 0
-  const response = field.response[Math.floor(y0 / 8) * field.responseColumns + Math.floor(x0 / 8)] as number
-  for (let y = y0; y < y0 + rebin; y++)
-    for (let i = y * field.width + x0, end = i + rebin; i < end; i++) {
-      const electrons = field.electrons[i] as number
-      if (electrons === 0) continue
-      field.electrons[i] = 0
-      const mean =
-        gemGain * electrons * saturated(field.saturationTable, peakFraction * electrons) * photoelectrons * response
-      expected += mean
-      const seen = random.poisson(mean)
-      if (seen > 0)
-        pixels[i] = Math.min(65535, (pixels[i] as number) + Math.floor(seen / electronsPerCount + random.uniform()))
+  light: CellLight,
+): void {
+  const { lastGain, saturationTable, width } = field
+  const { electrons, first, second } = tile
+  const { electronsPerCount, saturation, voxelMm } = field.model
+  const block = (y >> 3) * field.blockColumns + (planeX >> 3)
+  const perElectron = lastGain * field.photoelectrons * (field.response[block] as number)
+  const perDensity = (saturation * lastGain * voxelMm) / Math.sqrt(2 * Math.PI)
+  let [whole, seen, charge] = [0, 0, 0]
+  for (let j = 0; j < rebin; j++) {
+    const open = y + j >= rows.first && y + j < rows.end
+    const pixel = (y + j) * width + planeX - camera * width
+    for (let i = 0, at = tileAt + j * tileSide; i < rebin; i++, at++) {
+      const count = electrons[at] as number
+      if (count === 0) continue
+      let left = 1
+      if (perDensity * count > unsaturated) {
+        const shift = (first[at] as number) / count
+        const depth = Math.sqrt(Math.max(0.01, (second[at] as number) / count - shift * shift))
+        left = saturated(saturationTable, (perDensity * count) / depth)
+      }
+      electrons[at] = left
+      charge += count * left
+      const mean = perElectron * count * left
+      whole += mean
+      if (!open) continue
+      seen += mean
+      const photons = random.poisson(mean)
+      if (photons === 0) continue
+      const value = (pixels[pixel + i] as number) + Math.floor(photons / electronsPerCount + random.uniform())
+      pixels[pixel + i] = value > 65535 ? 65535 : value
     }
-  return expected / electronsPerCount
+  }
+  light.whole = whole
+  light.seen = seen
+  light.charge = charge * (field.gain[block] as number)
+}
+
+/** The electrons out of the last GEM shared among the deposits: by their charge, the gain left where they stand, and the gain of the place. */
+function outOfLastGem(
+  field: LightField,
+  deposits: readonly Deposit[],
+  electrons: Float64Array,
+  total: number,
+): Float64Array {
+  const { pixelMm } = field.model
+  let sum = 0
+  const shares = electrons.map((count, i) => {
+    const deposit = deposits[i] as Deposit
+    const x = Math.min(field.planeWidth - 1, Math.floor(deposit.xMm / pixelMm))
+    const y = Math.min(field.height - 1, Math.floor(deposit.yMm / pixelMm))
+    const tile = field.tiles.get(Math.floor(y / tileSide) * field.tileColumns + Math.floor(x / tileSide))
+    if (count === 0 || tile === undefined) return 0
+    const left = tile.electrons[(y % tileSide) * tileSide + (x % tileSide)] as number
+    const block = Math.floor(y / blockSide) * field.blockColumns + Math.floor(x / blockSide)
+    const share = count * left * (field.gain[block] as number)
+    sum += share
+    return share
+  })
+  return sum === 0 ? shares : shares.map((share) => (share * total) / sum)
+}
+
+function lightOf(field: LightField, collector: Collector, camera: number, rows: OpenRows): CameraLight {
+  const lit = collector.lit.sort((one, other) => one.cell - other.cell)
+  const [first, end] = [collector.firstRow * rebin, (collector.lastRow + 1) * rebin]
+  const open = Math.max(0, Math.min(end, rows.end) - Math.max(first, rows.first))
+  const { runs, box } = runLengths(
+    lit.map((one) => one.cell),
+    field.width / rebin,
+  )
+  return {
+    camera,
+    expectedCounts: collector.expected,
+    rowsLost: collector.lastRow < 0 ? 0 : end - first - open,
+    box,
+    pixelCount: lit.length * rebin * rebin,
+    cells: { rebin, runs, counts: lit.map((one) => one.counts) },
+  }
 }
 
 /** Flat triples row, first column, length of sorted cell numbers, and their bounding box in pixels. */

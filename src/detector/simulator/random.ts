@@ -56,6 +56,10 @@ export class Random {
     return low + (high - low) * this.uniform()
   }
 
+  exponential(mean: number): number {
+    return -mean * Math.log(1 - this.uniform())
+  }
+
   gaussian(): number {
     if (this.#spare !== undefined) {
       const spare = this.#spare
@@ -71,9 +75,12 @@ export class Random {
   /** Exact below 30, by the normal approximation above. */
   poisson(mean: number): number {
     if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.gaussian()))
+    let product = this.uniform()
+    // exp(-mean) is above 1 - mean: the usual answer for small means needs no exponential.
+    if (product <= 1 - mean) return 0
     const limit = Math.exp(-mean)
     let count = 0
-    for (let product = this.uniform(); product > limit; product *= this.uniform()) count++
+    for (; product > limit; product *= this.uniform()) count++
     return count
   }
 

@@ -1,3 +1,4 @@
+import type { DetectorModel } from './detector-model.ts'
 import { Random, gaussianTable } from './random.ts'
 
 /** The camera without light: mean and rms of every pixel, in counts. */
@@ -9,32 +10,45 @@ export interface Sensor {
   table: Float32Array
 }
 
-/** Electrons per count and read noise in electrons of the ultra-quiet mode (camera manual and digitization constants): 0.7 / 0.21 = 3.3 counts. */
-export const electronsPerCount = 0.21
-const readNoiseElectrons = 0.7
-const darkOffsetCounts = 99.1
+const electronicOffsetCounts = 99
 const pixelOffsetRms = 1.4
 const rowNoiseRms = 0.2
 const noisyFraction = 0.003
 const hotFraction = 1e-5
 
+/** Electrons per pixel and second: the model's at -5 C, two fifths of it every 10 C colder (0.5 at -5 C, 0.2 at -15 C). */
+export const darkRate = ({ darkElectronsPerSecond, sensorCelsius }: DetectorModel): number =>
+  darkElectronsPerSecond * 0.4 ** ((-5 - sensorCelsius) / 10)
+
 /**
  * A sensor with the structure seen in real pedestals: brighter first and last rows, a central band that widens downwards, darker sides, dark columns
  * every 205 pixels, patterns of columns and rows, offsets of single pixels, a tail of noisy pixels, hot pixels. The pattern belongs to the camera
  * (`detectorSeed`), so that a pedestal run fits the data runs after it; half of the hot pixels change with the run (`runSeed`).
+ * Dark current adds its mean and its noise.
  */
-export function makeSensor(width: number, height: number, detectorSeed: number, runSeed: (number | string)[]): Sensor {
-  const random = new Random(detectorSeed, 'sensor')
+export function makeSensor(
+  width: number,
+  height: number,
+  model: DetectorModel,
+  exposureMs: number,
+  camera: number,
+  detectorSeed: number,
+  runSeed: (number | string)[],
+): Sensor {
+  const random = new Random(detectorSeed, 'sensor', ...(camera === 0 ? [] : [camera]))
+  const { electronsPerCount, readNoiseElectrons } = model
+  const darkElectrons = darkRate(model) * (exposureMs / 1000)
+  const offset = electronicOffsetCounts + darkElectrons / electronsPerCount
   const table = gaussianTable()
   const columnPattern = Float32Array.from({ length: width }, (_, x) => {
     const side = Math.exp(-x / (0.02 * width)) + Math.exp(-(width - 1 - x) / (0.02 * width))
-    return darkOffsetCounts - 1.5 * side + 0.25 * random.gaussian() - (x % 205 === 102 || x % 205 === 103 ? 1.2 : 0)
+    return offset - 1.5 * side + 0.25 * random.gaussian() - (x % 205 === 102 || x % 205 === 103 ? 1.2 : 0)
   })
   const edgeShape = Float32Array.from({ length: width }, (_, x) => 1 + 0.6 * Math.sin((x / width) * 11.5 - 1.6))
   const rowPattern = Float32Array.from({ length: height }, () => 0.3 * random.gaussian())
   const mean = new Float32Array(width * height)
   const rms = new Float32Array(width * height)
-  const noise = readNoiseElectrons / electronsPerCount
+  const noise = Math.sqrt(readNoiseElectrons ** 2 + darkElectrons) / electronsPerCount
   const band = new Float32Array(width)
   for (let y = 0; y < height; y++) {
     const down = y / height
@@ -68,7 +82,7 @@ export function makeSensor(width: number, height: number, detectorSeed: number, 
     }
   }
   hot(random)
-  hot(new Random(...runSeed, 'hot pixels'))
+  hot(new Random(...runSeed, 'hot pixels', ...(camera === 0 ? [] : [camera])))
   return { width, height, mean, rms, table }
 }
 

@@ -1,3 +1,7 @@
+import type { DetectorModel } from './detector-model.ts'
+import { productionOdb } from './production.ts'
+import type { Production } from './truth.ts'
+
 /** The online database of the simulated detector: the places of the real one that a logbook reads, with the same names. */
 export interface SimulatedOdbInput {
   number: number
@@ -9,16 +13,21 @@ export interface SimulatedOdbInput {
   endedSeconds: number
   events: number
   camera: { type: string; width: number; height: number }
+  cameras: number
+  model: DetectorModel
+  source: 'iron' | 'ambe' | undefined
   waveforms: boolean
-  seed: number
+  production: Production
 }
 
 export function simulatedOdb(input: SimulatedOdbInput) {
   const pedestal = input.kind === 'pedestal'
   // Pedestals are taken with the GEMs below multiplication.
-  const gem = pedestal ? 200 : 440
+  const [gem1, gem2, gem3] = pedestal
+    ? [200, 200, 200]
+    : [input.model.gem1Volts, input.model.gem2Volts, input.model.gem3Volts]
   const names = ['Offset', 'VGEM3', 'Transf2', 'VGEM2', 'Transf1', 'VGEM1', 'Drift', 'PMT1', 'PMT2', 'PMT3', 'PMT4']
-  const demand = [10, gem, 500, gem, 500, gem, 960, 772, 772, 800, 770]
+  const demand = [10, gem3, 500, gem2, 500, gem1, 960, 772, 772, 800, 770]
   return {
     Experiment: { Name: 'Simulated LIME', 'Run Parameters': { 'Run description': input.description } },
     Runinfo: {
@@ -39,13 +48,14 @@ export function simulatedOdb(input: SimulatedOdbInput) {
       DigitizerSamples: [1024, 4000],
       SamplingFrequency: [0, 4],
       DigitizerPostTrg: [60, 60],
-      DRS4Correction: false,
+      // The simulated chips have no errors.
+      DRS4Correction: true,
       TriggerState: { discrimination_threshold: 2, trigger_veto_time: 10, trigger_logic: 0 },
       SourceState: { source_position: 0, source_type: pedestal ? 0 : 1 },
       run_type: pedestal ? 1 : 0,
       shielding_configuration: 3,
       pmt_acquisition: input.waveforms,
-      simulation_seed: input.seed,
+      simulation_seed: input.production.seed,
     },
     Equipment: {
       HV: {
@@ -55,14 +65,23 @@ export function simulatedOdb(input: SimulatedOdbInput) {
       CATHODE: { Settings: { Names: 'ISEG_HPS' }, Variables: { Demand: 41250, Measured: -41291, Current: -9.7 } },
       Trigger: {
         Settings: {
-          'Camera type': [input.camera.type],
+          'Camera type': Array.from({ length: input.cameras }, () => input.camera.type),
+          nCamera: input.cameras,
           'Camera width': input.camera.width,
           'Camera height': input.camera.height,
         },
         Statistics: { 'Events sent': input.events },
       },
-      CameraStatus: { Variables: { TCAM: -19 } },
+      CameraStatus: {
+        Variables: {
+          TCAM:
+            input.cameras === 1
+              ? input.model.sensorCelsius
+              : Array.from({ length: input.cameras }, () => input.model.sensorCelsius),
+        },
+      },
     },
+    Simulation: productionOdb(input.production),
     Logger: { 'Data dir': '', Runlog: { SQL: { 'Write data': false, Password: '' } } },
   }
 }

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { writeFileDurable } from '../../foundation/files.ts'
 import { createMidasWriter } from '../midas-writer.ts'
-import { generatorName, simulateRun } from './simulate-run.ts'
+import { simulateRun } from './simulate-run.ts'
 import type { SimulationOptions } from './simulate-run.ts'
-import type { ImageTruth, RunTruth } from './truth.ts'
+import type { ImageTruth, Production, RunTruth } from './truth.ts'
 
 export interface WriteRunOptions {
   signal?: AbortSignal
@@ -22,6 +22,7 @@ export interface WrittenRun {
   images: number
   /** False if the signal stopped the run: then the file ends like that of a crashed run, without end of run. */
   complete: boolean
+  production: Production
 }
 
 /** `run00012.mid` and `run00012.truth.json`; numbers above 99999 simply grow. */
@@ -46,6 +47,8 @@ export async function writeSimulatedRun(
   const run = simulateRun(paced)
   // The options are checked before a file appears.
   let step = await run.next()
+  if (step.done || step.value.kind === 'event') throw new Error('a run begins with its begin')
+  const { production, images: planned } = step.value
   const writer = await createMidasWriter(path, { gzip: options.gzip ?? false, level: 1 })
   const images: ImageTruth[] = []
   let complete = false
@@ -53,11 +56,12 @@ export async function writeSimulatedRun(
   const writeTruth = async (): Promise<void> => {
     const truth: RunTruth = {
       format: 'cygnet-truth',
-      version: 1,
-      generator: generatorName,
+      version: 2,
+      generator: production.generator,
       seed: simulation.seed,
       run: simulation.number,
       kind: simulation.kind,
+      production,
       frameWidth: size.width,
       frameHeight: size.height,
       images,
@@ -81,7 +85,7 @@ export async function writeSimulatedRun(
         images.push(event.truth)
         options.onEvent?.({
           image: event.truth.event,
-          images: simulation.images,
+          images: planned,
           bytesWritten: writer.bytesWritten,
           truth: event.truth,
         })
@@ -97,5 +101,5 @@ export async function writeSimulatedRun(
     await run.return(undefined)
     await writer.close()
   }
-  return { path, truthPath, images: images.length, complete }
+  return { path, truthPath, images: images.length, complete, production }
 }

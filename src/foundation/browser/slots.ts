@@ -64,6 +64,13 @@ export interface HomePanel {
   load: Loaded<{ experiment: string }>
 }
 
+/** A button of the results page; `address` is what stands behind `?`, with the runs and the range that are shown. */
+export interface ResultAction {
+  id: string
+  order: number
+  load: Loaded<{ experiment: string; address: string }>
+}
+
 export interface PageSlot {
   room: string
   routes: PageRoute[]
@@ -72,6 +79,8 @@ export interface PageSlot {
   /** Buttons in the header of a run page. */
   runActions?: RunPanel[]
   runColumns?: RunColumn[]
+  /** Buttons in the header of the results page. */
+  resultActions?: ResultAction[]
   homePanels?: HomePanel[]
   /** Kinds of facts (by their beginning) that make this room's answers stale. */
   follows?: string[]
@@ -80,7 +89,7 @@ export interface PageSlot {
 export const SlotContext = createContext<PageSlot[]>([])
 
 /** All panels of one kind from all rooms, in their order. */
-export function useSlots<Name extends 'runPanels' | 'runActions' | 'runColumns' | 'homePanels'>(
+export function useSlots<Name extends 'runPanels' | 'runActions' | 'runColumns' | 'resultActions' | 'homePanels'>(
   name: Name,
 ): NonNullable<PageSlot[Name]> {
   const slots = use(SlotContext)

@@ -15,6 +15,7 @@ import {
   type Condition,
   type RunFacts,
   type RunFaultCode,
+  type RunIndexes,
 } from '../../detector/index.ts'
 import { ingestFaults } from '../errors.ts'
 import type {
@@ -31,7 +32,10 @@ const runFileName = /^run(\d{1,9})\.mid(?:\.gz)?$/
 const sidecarName = /^run(\d{1,9})\.truth\.json$/
 const placeName = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/
 
-export function midasRunFormat(): RunFormat {
+/** `indexes` reads compressed files in a thread, and keeps an index of each for whoever looks at its pictures later. */
+export function midasRunFormat(indexes?: Pick<RunIndexes, 'readFacts'>): RunFormat {
+  const readFacts = indexes?.readFacts ?? readRunFacts
+  const inspect: RunFormat['inspect'] = (path, { signal }) => inspectRun(path, readFacts, signal)
   const track = (path: string): FileTracker =>
     sidecarName.test(basename(path)) ? sidecarTracker(path) : new MidasTracker(path)
   return { name: 'midas', match, matchFileName, inspect, track }
@@ -52,8 +56,12 @@ function match(key: string): RunPlace | undefined {
   return { setup, series, ...file }
 }
 
-async function inspect(path: string, { signal }: { signal?: AbortSignal }): Promise<FoundRun> {
-  const facts = await readRunFacts(path, signal === undefined ? {} : { signal })
+async function inspectRun(
+  path: string,
+  readFacts: RunIndexes['readFacts'],
+  signal: AbortSignal | undefined,
+): Promise<FoundRun> {
+  const facts = await readFacts(path, signal === undefined ? {} : { signal })
   const atBegin = await conditionsAtBegin(path, signal)
   const seen = new Set(atBegin.map(pathOf))
   return {
@@ -130,8 +138,12 @@ const advice: Record<RunFaultCode, { severity: FoundFault['severity']; hint: str
 
 function faultsOf(facts: RunFacts): FoundFault[] {
   if (facts.fault === undefined) return []
-  const { code, reason, byteOffset } = facts.fault
-  const kept = `Recovered: ${facts.events} events with ${facts.images} images, up to byte ${byteOffset} of ${facts.sizeBytes}.`
+  const { code, reason, byteOffset, compressedOffset } = facts.fault
+  const place =
+    compressedOffset === undefined
+      ? `${byteOffset} of ${facts.sizeBytes}`
+      : `${byteOffset} of the unpacked data; the damage was met at byte ${compressedOffset} of ${facts.sizeBytes} of the file`
+  const kept = `Recovered: ${facts.events} events with ${facts.images} images, up to byte ${place}.`
   const nothing = facts.events === 0 && code !== 'no-end-of-run'
   return [
     {

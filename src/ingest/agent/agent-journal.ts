@@ -24,6 +24,16 @@ const uploadSchema = z.object({
 })
 export type UploadRecord = z.infer<typeof uploadSchema>
 
+const copySchema = z.object({
+  file: z.string(),
+  originalStamp: stampSchema,
+  originalSha256: z.string(),
+  stamp: stampSchema,
+  sha256: z.string(),
+})
+/** A finished compressed copy: of what, and what it is. */
+export type CopyRecord = z.infer<typeof copySchema>
+
 const safeSchema = z.object({
   file: z.string(),
   stamp: stampSchema,
@@ -34,6 +44,8 @@ const safeSchema = z.object({
   /** How the stored bytes were compared with the ones on this disk. */
   verifiedBy: z.enum(['receiver', 'store-checksum', 'read-back', 'etag']),
   safeMs: z.int(),
+  /** Of the run file, when a compressed copy of it is what is stored. */
+  originalSha256: z.string().optional(),
 })
 export type SafeRecord = z.infer<typeof safeSchema>
 
@@ -49,12 +61,16 @@ export async function openJournal(folder: string) {
   for (const name of await readdir(folder))
     if (/\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
   const uploadPath = (file: string): string => join(folder, `${stem(file)}.upload.json`)
+  const copyPath = (file: string): string => join(folder, `${stem(file)}.copy.json`)
   const safePath = (file: string): string => join(folder, `${stem(file)}.safe.json`)
   return {
     folder,
     readUpload: (file: string) => readRecord(uploadPath(file), uploadSchema),
     writeUpload: (record: UploadRecord) => writeFileDurable(uploadPath(record.file), JSON.stringify(record)),
     forgetUpload: (file: string) => rm(uploadPath(file), { force: true }),
+    readCopy: (file: string) => readRecord(copyPath(file), copySchema),
+    writeCopy: (record: CopyRecord) => writeFileDurable(copyPath(record.file), JSON.stringify(record)),
+    forgetCopy: (file: string) => rm(copyPath(file), { force: true }),
     readSafe: (file: string) => readRecord(safePath(file), safeSchema),
     writeSafe: (record: SafeRecord) =>
       writeFileDurable(safePath(record.file), `${JSON.stringify(record, undefined, 2)}\n`),

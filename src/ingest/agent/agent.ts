@@ -39,6 +39,8 @@ export interface AgentOptions {
   idleMs?: number
   /** Default 16 MiB. */
   partSizeBytes?: number
+  /** Send run files as gzip, `run00012.mid` as `run00012.mid.gz`. */
+  compress?: boolean
   version: string
   signal: AbortSignal
   log: Logger
@@ -50,6 +52,7 @@ export type AgentEventName =
   | 'watching'
   | 'run-seen'
   | 'run-ended'
+  | 'compressed'
   | 'uploading'
   | 'uploaded'
   | 'safe'
@@ -87,7 +90,15 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
   await using _lock = await lockFolder(journal.folder, directory)
   const format = options.format ?? midasRunFormat()
   const { setup, series } = options
-  const folder = watchFolder({ directory, setup, series, format, journal, idleMs: options.idleMs ?? 30_000 })
+  const folder = watchFolder({
+    directory,
+    setup,
+    series,
+    format,
+    journal,
+    idleMs: options.idleMs ?? 30_000,
+    compress: options.compress ?? false,
+  })
   const bell = new Bell()
   const watcher = watch(directory, () => bell.ring()).on('error', () => {})
   const reporter = new Reporter({

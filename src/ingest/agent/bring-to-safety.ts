@@ -4,6 +4,7 @@ import { failpoint } from '../../foundation/failpoints.ts'
 import { ingestFaults } from '../errors.ts'
 import { hashFile } from '../hash-file.ts'
 import { sameStamp, type AgentJournal, type Stamp } from './agent-journal.ts'
+import { compressedCopyOf, forgetCopy, isToBeCompressed, type CompressedCopy } from './compressed-copy.ts'
 import type { Platform } from './platform.ts'
 import type { Reporter } from './reporter.ts'
 import type { S3Client } from './s3-client.ts'
@@ -24,15 +25,25 @@ export interface SafetyOptions {
   signal: AbortSignal
 }
 
+/** What is sent: the file itself, or a compressed copy of it. */
+interface Body {
+  path: string
+  stamp: Stamp
+}
+
 /** How long the receiver may take to read a file back before other ways of comparing are tried. */
 const patienceMs = 20_000
 
 export async function bringToSafety(options: SafetyOptions): Promise<void> {
   const { file, s3, platform, journal, reporter, bucket, signal } = options
-  const { key, path } = file
+  const { key } = file
   const startedMs = performance.now()
-  reporter.say({ event: 'uploading', file: file.name, run: file.run, sizeBytes: file.stamp.sizeBytes })
-  const sent = (await alreadyStored(options)) ?? (await alreadySent(options)) ?? (await upload(options))
+  const copy = isToBeCompressed(file) ? await compressed(options) : undefined
+  const body: Body = copy ?? { path: file.path, stamp: options.closedStamp }
+  const { path } = body
+  reporter.say({ event: 'uploading', file: file.name, run: file.run, sizeBytes: body.stamp.sizeBytes })
+  const sent =
+    (await alreadyStored(options, body)) ?? (await alreadySent(options, body)) ?? (await upload(options, body))
   file.sha256 = sent.sha256
   reporter.say({ event: 'uploaded', file: file.name, run: file.run, tookMs: Math.round(performance.now() - startedMs) })
   const smallest = options.partSizeBytes ?? defaultPartBytes
@@ -57,11 +68,13 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   }
   await failpoint('agent.before-safe')
   const safeMs = Date.now()
-  const record = { file: file.name, stamp: sent.stamp, bucket, key, sizeBytes, sha256: sent.sha256, verifiedBy, safeMs }
-  await journal.writeSafe(record)
+  const stamp = copy?.originalStamp ?? sent.stamp
+  const record = { file: file.name, stamp, bucket, key, sizeBytes, sha256: sent.sha256, verifiedBy, safeMs }
+  await journal.writeSafe(copy ? { ...record, originalSha256: copy.originalSha256 } : record)
   await journal.forgetUpload(file.name)
+  if (copy) await forgetCopy(journal, file.name)
   // A file that grew meanwhile is met by the next scan: it is then neither closed nor safe any more.
-  if (sameStamp(file.stamp, sent.stamp)) file.phase = 'safe'
+  if (sameStamp(file.stamp, stamp)) file.phase = 'safe'
   await reporter.succeeded(platform, file)
   const tookMs = Math.round(performance.now() - startedMs)
   reporter.say({
@@ -77,34 +90,42 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   })
 }
 
+async function compressed({ file, closedStamp, journal, reporter, signal }: SafetyOptions): Promise<CompressedCopy> {
+  const startedMs = performance.now()
+  const copy = await compressedCopyOf(file, closedStamp, journal, signal)
+  file.storedBytes = copy.stamp.sizeBytes
+  reporter.say({
+    event: 'compressed',
+    file: file.name,
+    run: file.run,
+    sizeBytes: copy.stamp.sizeBytes,
+    originalBytes: copy.originalStamp.sizeBytes,
+    tookMs: Math.round(performance.now() - startedMs),
+  })
+  return copy
+}
+
 /** All was sent before, only nobody could tell then what the store holds. */
-async function alreadySent({ file, journal, bucket }: SafetyOptions): Promise<Uploaded | undefined> {
+async function alreadySent({ file, journal, bucket }: SafetyOptions, body: Body): Promise<Uploaded | undefined> {
   const record = await journal.readUpload(file.name)
   if (record?.sentSha256 === undefined || record.bucket !== bucket || record.key !== file.key) return undefined
-  return sameStamp(record.stamp, file.stamp)
+  return sameStamp(record.stamp, body.stamp)
     ? { stamp: record.stamp, sha256: record.sentSha256, refused: undefined }
     : undefined
 }
 
-async function upload({
-  file,
-  closedStamp,
-  s3,
-  platform,
-  journal,
-  reporter,
-  bucket,
-  partSizeBytes,
-  signal,
-}: SafetyOptions): Promise<Uploaded> {
+async function upload(
+  { file, s3, platform, journal, reporter, bucket, partSizeBytes, signal }: SafetyOptions,
+  body: Body,
+): Promise<Uploaded> {
   return await uploadFile({
     s3,
     journal,
     bucket,
     key: file.key,
-    path: file.path,
+    path: body.path,
     file: file.name,
-    closedStamp,
+    closedStamp: body.stamp,
     signal,
     partSizeBytes,
     onHashed: (sha256) => reporter.hashed(platform, file, sha256),
@@ -112,12 +133,12 @@ async function upload({
 }
 
 /** An object that is there (the journal was lost, or another agent was faster) is compared instead of sent again. */
-async function alreadyStored({ file, platform, signal }: SafetyOptions): Promise<Uploaded | undefined> {
+async function alreadyStored({ file, platform, signal }: SafetyOptions, body: Body): Promise<Uploaded | undefined> {
   const status = await platform.objectStatus(file.key).catch(() => undefined)
   const there =
     status !== undefined && status.sha256 !== null && (status.state === 'safe' || status.state === 'damaged')
   if (!there) return undefined
-  const found = await stat(file.path)
+  const found = await stat(body.path)
   const stamp: Stamp = { sizeBytes: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
-  return { stamp, sha256: await hashFile(file.path, signal), refused: undefined }
+  return { stamp, sha256: await hashFile(body.path, signal), refused: undefined }
 }

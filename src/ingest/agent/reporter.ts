@@ -224,14 +224,15 @@ export class Reporter {
         told.progress = stamp.sizeBytes
       }
     }
-    const closing = `${stamp.sizeBytes} ${file.sha256 ?? ''}`
+    const sizeBytes = file.storedBytes ?? stamp.sizeBytes
+    const closing = `${sizeBytes} ${file.sha256 ?? ''}`
     // A sidecar may come before its run is known; its bytes are told when they were read.
     const tellClosed =
       phase === 'closed' && told.closed !== closing && (file.role === 'raw' || file.sha256 !== undefined)
     if (tellClosed) {
       await platform.closed(run, {
         key: file.key,
-        sizeBytes: stamp.sizeBytes,
+        sizeBytes,
         ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
         endOfRunSeen: growing?.endOfRunSeen ?? false,
         endedMs: growing?.endedMs ?? null,

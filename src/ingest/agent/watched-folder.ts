@@ -18,6 +18,8 @@ export interface WatchedFile {
   role: 'raw' | 'sidecar'
   phase: 'growing' | 'closed' | 'safe'
   stamp: Stamp
+  /** Size of what is stored in place of the file, once that is known. */
+  storedBytes: number | undefined
   lastChangeMs: number
   growing: GrowingRun | undefined
   /** Known from the moment all bytes were read. */
@@ -38,12 +40,14 @@ export interface FolderOptions {
   journal: AgentJournal
   /** A file that has not changed for so long and is open nowhere has ended without an end-of-run record. */
   idleMs: number
+  /** Run files are stored as gzip, under a key of that ending. */
+  compress?: boolean
 }
 
 export type WatchedFolder = ReturnType<typeof watchFolder>
 
 export function watchFolder(options: FolderOptions) {
-  const { directory, setup, series, format, journal, idleMs } = options
+  const { directory, setup, series, format, journal, idleMs, compress = false } = options
   const files = new Map<string, WatchedFile>()
   const trackers = new Map<string, FileTracker>()
 
@@ -76,6 +80,7 @@ export function watchFolder(options: FolderOptions) {
     for (const name of names) {
       const matched = format.matchFileName(name)
       if (matched === undefined) continue
+      if (await isStoredAs(name, names)) continue
       const path = join(directory, name)
       const found = await stat(path).catch(() => undefined)
       if (found === undefined || !found.isFile()) continue
@@ -88,6 +93,13 @@ export function watchFolder(options: FolderOptions) {
     return { present, ended }
   }
 
+  /** With compression `run1.mid` becomes `run1.mid.gz` in the store: a file of that name that others made of it here is the same run. */
+  async function isStoredAs(name: string, names: string[]): Promise<boolean> {
+    if (!compress || !name.endsWith('.gz')) return false
+    const plain = name.slice(0, -'.gz'.length)
+    return names.includes(plain) || (await journal.readSafe(plain))?.key === `${setup}/${series}/${name}`
+  }
+
   async function meet(
     name: string,
     path: string,
@@ -98,12 +110,13 @@ export function watchFolder(options: FolderOptions) {
     return {
       name,
       path,
-      key: `${setup}/${series}/${name}`,
+      key: safe?.key ?? `${setup}/${series}/${name}${compress && role === 'raw' && !name.endsWith('.gz') ? '.gz' : ''}`,
       run: `${series}:${number}`,
       number,
       role,
       phase: safe === undefined ? 'growing' : 'safe',
       stamp: safe?.stamp ?? stamp,
+      storedBytes: safe?.sizeBytes,
       // A file that has long been lying there has long not changed.
       lastChangeMs: Math.min(Date.now(), stamp.mtimeMs),
       growing: undefined,
@@ -133,6 +146,7 @@ export function watchFolder(options: FolderOptions) {
   function reopen(file: WatchedFile): void {
     file.phase = 'growing'
     file.sha256 = undefined
+    file.storedBytes = undefined
     trackers.delete(file.name)
   }
 

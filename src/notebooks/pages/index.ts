@@ -10,6 +10,7 @@ export const notebooksPages: PageSlot = {
   ],
   navigation: [{ label: t('nav.sessions'), path: '/e/:experiment/sessions', key: 's', order: 60 }],
   runActions: [{ id: 'notebook', title: t('action.open'), order: 10, load: () => import('./open-action.tsx') }],
+  resultActions: [{ id: 'notebook', order: 10, load: () => import('./open-results-action.tsx') }],
   homePanels: [
     { id: 'sessions', title: t('home.mine'), order: 30, column: 'side', load: () => import('./home-panel.tsx') },
   ],

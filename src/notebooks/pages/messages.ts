@@ -29,6 +29,8 @@ export const t = messagesOf({
   'state.stopped': 'stopped',
   'state.failed': 'failed',
   'action.open': 'Open in notebook',
+  'action.results': 'Open as notebook',
+  'action.resultsHint': 'A new notebook with the same runs, cuts and bins as code',
   'open.title': 'Opening your notebook',
   'open.forRun': 'with run {run}',
   'open.software': 'Software is ready',

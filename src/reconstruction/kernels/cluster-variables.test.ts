@@ -78,6 +78,30 @@ describe('cluster variables', () => {
             6,
           )
           expect(cluster!.hitsPx).toBe(z.filter((value) => level + value > Math.floor(level + 0.6 * 2)).length)
+          const corrected = z.reduce((sum, value) => sum + 0.13209 * value * value + 0.0725 * value + 1.6282, 0)
+          expect(cluster!.correctedIntegralCounts).toBeCloseTo(corrected, 6)
+          expect(cluster!.energyKev).toBeCloseTo(integral * defaultParameters.kevPerCount, 9)
+          expect(cluster!.slimness).toBeCloseTo(cluster!.widthPx / cluster!.lengthPx, 9)
+          const angle = (cluster!.thetaDeg * Math.PI) / 180
+          for (const [rms, extent, project] of [
+            [
+              cluster!.longFullRmsPx,
+              cluster!.lengthPx,
+              (x: number, y: number) => x * Math.cos(angle) + y * Math.sin(angle),
+            ],
+            [
+              cluster!.latFullRmsPx,
+              cluster!.widthPx,
+              (x: number, y: number) => y * Math.cos(angle) - x * Math.sin(angle),
+            ],
+          ] as const) {
+            const along = pixels.map(({ x, y }) => project(x, y))
+            expect(extent).toBeCloseTo(Math.max(...along) - Math.min(...along), 6)
+            if (integral <= 0) continue
+            const first = along.reduce((sum, u, index) => sum + u * z[index]!, 0) / integral
+            const second = along.reduce((sum, u, index) => sum + u * u * z[index]!, 0) / integral
+            expect(rms).toBeCloseTo(Math.sqrt(Math.abs(second - first * first)), 4)
+          }
           expect([cluster!.xMinPx, cluster!.xMaxPx]).toEqual([
             Math.min(...pixels.map(({ x }) => x)),
             Math.max(...pixels.map(({ x }) => x)),

@@ -12,11 +12,28 @@
  *  - theta came from the first eigenvector of an unsorted eigen-solver (sometimes the minor axis); ours is always the
  *    major axis;
  *  - rms along an axis was taken with negative weights (it may be imaginary); ours weights with max(0, z).
+ * Profiles, peaks and fits: see cluster-profiles.ts and gaussian-fit.ts.
  */
+import {
+  beginProfile,
+  createProfileSlices,
+  fitProfile,
+  growBins,
+  lastPeak,
+  profileRms,
+  sliceSlack,
+  unfitted,
+} from './cluster-profiles.ts'
+import type { ProfileSlices, ProfileSums } from './cluster-profiles.ts'
 import { cellSide, fixedPerCount } from './image-cells.ts'
 import type { ImageCalibration } from './image-cells.ts'
 import type { CellPoints } from './noise-reducer.ts'
 import type { ReconstructionParameters } from '../parameters.ts'
+
+/** Quadratic model of gain saturation, counts; see `correctedIntegralCounts`. */
+const saturation = { a: 0.13209, b: 0.0725, c: 1.6282 }
+/** Where a z^2 + b z + c touches z: the correction acts above it. */
+const saturationFromCounts = (1 - saturation.b) / (2 * saturation.a)
 
 export interface ClusterVariables {
   /** Label given by the clustering; the cells of this cluster are the points with this label. */
@@ -49,16 +66,55 @@ export interface ClusterVariables {
   densityCountsPerPx: number
   /** rms and integral above the quality cuts. */
   selected: boolean
+  /** rms of the longitudinal / transverse profile, weights z with sign (px). */
+  longFullRmsPx: number
+  latFullRmsPx: number
+  /** The peak farthest along the longitudinal profile; -999 without one. */
+  longPeakAmplitudeCounts: number
+  longPeakProminenceCounts: number
+  longPeakMeanPx: number
+  longPeakFwhmPx: number
+  latPeakFwhmPx: number
+  /** Gaussian of each profile; -999 below `fitMinimumIntegralCounts`; chi2 999 and status -1 where it failed. */
+  latGaussAmplitudeCounts: number
+  latGaussMeanPx: number
+  latGaussSigmaPx: number
+  latGaussChi2: number
+  latGaussStatus: number
+  longGaussAmplitudeCounts: number
+  longGaussMeanPx: number
+  longGaussSigmaPx: number
+  longGaussChi2: number
+  longGaussStatus: number
+  /**
+   * Sum of a z^2 + b z + c over all pixels (counts), a = 0.13209, b = 0.0725, c = 1.6282: from a0 = 0.1855,
+   * sigma0 = 2.5 counts and 1.40434 counts per unit, measured with LEMON.
+   */
+  correctedIntegralCounts: number
+  /** integral x `kevPerCount` (keV). */
+  energyKev: number
+  /** width / length. */
+  slimness: number
 }
 
 export interface ClusterScratch {
   /** Start of each cluster's cells in `order`, one more than clusters. */
   start: Int32Array
   order: Int32Array
+  long: ProfileSlices
+  lat: ProfileSlices
+  /** z rounded to 0.1 of all pixels, 16 for each place of `order`: see cluster-pixels.ts. Empty unless pixels are stored. */
+  tenthCounts: Float32Array
 }
 
 export function createClusterScratch(cells: number): ClusterScratch {
-  return { start: new Int32Array(cells + 1), order: new Int32Array(cells) }
+  return {
+    start: new Int32Array(cells + 1),
+    order: new Int32Array(cells),
+    long: createProfileSlices(),
+    lat: createProfileSlices(),
+    tenthCounts: new Float32Array(0),
+  }
 }
 
 /** Groups the points by label: afterwards cluster k owns order[start[k]] .. order[start[k + 1] - 1]. */
@@ -94,6 +150,8 @@ export function measureClusters(
   scratch: ClusterScratch,
 ): ClusterVariables[] {
   const measured: ClusterVariables[] = []
+  const needed = parameters.savePixels === 1 ? scratch.start[clusters]! * cellSide * cellSide : 0
+  if (scratch.tenthCounts.length < needed) scratch.tenthCounts = new Float32Array(needed * 2)
   for (let label = 0; label < clusters; label++) {
     if (scratch.start[label + 1]! - scratch.start[label]! < parameters.minimumMacroPixels) continue
     measured.push(measureCluster(pixels, calibration, points, label, parameters, scratch))
@@ -142,16 +200,6 @@ function measureCluster(
   // Coordinates relative to the middle of the cluster keep the second moments accurate.
   const originX = Math.round(centreX) * cellSide
   const originY = Math.round(centreY) * cellSide
-  let hitsPx = 0
-  let integral = 0
-  let squares = 0
-  let light = 0
-  let lightX = 0
-  let lightY = 0
-  let lightLong = 0
-  let lightLat = 0
-  let lightLong2 = 0
-  let lightLat2 = 0
   let firstX = Infinity
   let lastX = -Infinity
   let firstY = Infinity
@@ -163,28 +211,85 @@ function measureCluster(
   for (let at = begin; at < end; at++) {
     const cellX = x[order[at]!]!
     const cellY = y[order[at]!]!
-    const correction = lightCorrection[cellY * cellColumns + cellX]! / fixedPerCount
     if (cellX < firstX) firstX = cellX
     if (cellX > lastX) lastX = cellX
     if (cellY < firstY) firstY = cellY
     if (cellY > lastY) lastY = cellY
+    // The extreme projections of a cell are those of its corner pixels.
+    for (let corner = 0; corner < 4; corner++) {
+      const dx = cellX * cellSide + (corner & 1) * (cellSide - 1) - originX
+      const dy = cellY * cellSide + (corner >> 1) * (cellSide - 1) - originY
+      const long = dx * cosine + dy * sine
+      const lat = dy * cosine - dx * sine
+      if (long < longMin) longMin = long
+      if (long > longMax) longMax = long
+      if (lat < latMin) latMin = lat
+      if (lat > latMax) latMax = lat
+    }
+  }
+  const lengthPx = longMax - longMin
+  const widthPx = latMax - latMin
+  beginProfile(scratch.long, lengthPx)
+  beginProfile(scratch.lat, widthPx)
+  const longPixels = scratch.long.pixels
+  const longCounts = scratch.long.counts
+  const latPixels = scratch.lat.pixels
+  const latCounts = scratch.lat.counts
+
+  const correctSaturation = parameters.saturationCorrection === 1
+  const { tenthCounts } = scratch
+  let hitsPx = 0
+  let integral = 0
+  let squares = 0
+  let light = 0
+  let lightX = 0
+  let lightY = 0
+  let lightLong = 0
+  let lightLat = 0
+  let lightLong2 = 0
+  let lightLat2 = 0
+  let longZu = 0
+  let longZuu = 0
+  let latZu = 0
+  let latZuu = 0
+  for (let at = begin; at < end; at++) {
+    const cellX = x[order[at]!]!
+    const cellY = y[order[at]!]!
+    const correction = lightCorrection[cellY * cellColumns + cellX]! / fixedPerCount
+    const tenths = (10 * lightCorrection[cellY * cellColumns + cellX]!) / fixedPerCount
+    let place = at * cellSide * cellSide
     for (let stepY = 0; stepY < cellSide; stepY++) {
       const row = cellY * cellSide + stepY
       const dy = row - originY
+      const longOfRow = dy * sine - longMin
+      const latOfRow = dy * cosine - latMin
       let index = row * width + cellX * cellSide
-      for (let stepX = 0; stepX < cellSide; stepX++, index++) {
+      for (let stepX = 0; stepX < cellSide; stepX++, index++, place++) {
         const dx = cellX * cellSide + stepX - originX
-        const long = dx * cosine + dy * sine
-        const lat = dy * cosine - dx * sine
-        if (long < longMin) longMin = long
-        if (long > longMax) longMax = long
-        if (lat < latMin) latMin = lat
-        if (lat > latMax) latMax = lat
+        const long = dx * cosine + longOfRow
+        const lat = latOfRow - dx * sine
+        const longSlice = (long + sliceSlack) | 0
+        const latSlice = (lat + sliceSlack) | 0
+        longPixels[longSlice] = longPixels[longSlice]! + 1
+        latPixels[latSlice] = latPixels[latSlice]! + 1
         const raw = pixels[index]!
-        if (raw >= upperCut) continue
-        const z = ((raw << 8) - pedestalFixed[index]!) * correction
+        if (raw >= upperCut) {
+          tenthCounts[place] = 0
+          continue
+        }
+        const fixed = (raw << 8) - pedestalFixed[index]!
+        // Beyond its end, where no pixels are stored, this does nothing.
+        tenthCounts[place] = Math.floor(fixed * tenths + 0.5) / 10
+        let z = fixed * correction
+        if (correctSaturation && z > saturationFromCounts) z = (saturation.a * z + saturation.b) * z + saturation.c
         integral += z
         squares += z * z
+        longCounts[longSlice] = longCounts[longSlice]! + z
+        latCounts[latSlice] = latCounts[latSlice]! + z
+        longZu += z * long
+        longZuu += z * long * long
+        latZu += z * lat
+        latZuu += z * lat * lat
         if (raw > threshold[index]!) hitsPx++
         if (z > 0) {
           light += z
@@ -198,11 +303,19 @@ function measureCluster(
       }
     }
   }
+  const longSums: ProfileSums = { z: integral, zu: longZu, zuu: longZuu }
+  const latSums: ProfileSums = { z: integral, zu: latZu, zuu: latZuu }
   const sizePx = cells * cellSide * cellSide
   const mean = integral / sizePx
   const rmsCounts = Math.sqrt(Math.max(0, squares / sizePx - mean * mean))
   const hasBarycentre = integral >= parameters.minimumBarycentreIntegralCounts && light > 0
   const thetaDeg = (angle * 180) / Math.PI
+  const longProfile = growBins(scratch.long, parameters.longProfileError)
+  const latProfile = growBins(scratch.lat, parameters.latProfileError)
+  const longPeak = lastPeak(longProfile, parameters)
+  const fitted = integral > parameters.fitMinimumIntegralCounts
+  const longGauss = fitted ? fitProfile(longProfile, longSums) : unfitted
+  const latGauss = fitted ? fitProfile(latProfile, latSums) : unfitted
   return {
     label,
     sizePx,
@@ -216,12 +329,32 @@ function measureCluster(
     xMaxPx: lastX * cellSide + cellSide - 1,
     yMinPx: firstY * cellSide,
     yMaxPx: lastY * cellSide + cellSide - 1,
-    lengthPx: longMax - longMin,
-    widthPx: latMax - latMin,
+    lengthPx,
+    widthPx,
     longRmsPx: light > 0 ? Math.sqrt(Math.max(0, lightLong2 / light - (lightLong / light) ** 2)) : 0,
     latRmsPx: light > 0 ? Math.sqrt(Math.max(0, lightLat2 / light - (lightLat / light) ** 2)) : 0,
     thetaDeg: thetaDeg <= -90 ? 90 : thetaDeg,
     densityCountsPerPx: hitsPx > 0 ? integral / hitsPx : 0,
     selected: rmsCounts > parameters.selectionMinimumRmsCounts && integral > parameters.selectionMinimumIntegralCounts,
+    longFullRmsPx: profileRms(longSums).rms,
+    latFullRmsPx: profileRms(latSums).rms,
+    longPeakAmplitudeCounts: longPeak.amplitudeCounts,
+    longPeakProminenceCounts: longPeak.prominenceCounts,
+    longPeakMeanPx: longPeak.meanPx,
+    longPeakFwhmPx: longPeak.fwhmPx,
+    latPeakFwhmPx: lastPeak(latProfile, parameters).fwhmPx,
+    latGaussAmplitudeCounts: latGauss.amplitude,
+    latGaussMeanPx: latGauss.mean,
+    latGaussSigmaPx: latGauss.sigma,
+    latGaussChi2: latGauss.chi2,
+    latGaussStatus: latGauss.status,
+    longGaussAmplitudeCounts: longGauss.amplitude,
+    longGaussMeanPx: longGauss.mean,
+    longGaussSigmaPx: longGauss.sigma,
+    longGaussChi2: longGauss.chi2,
+    longGaussStatus: longGauss.status,
+    correctedIntegralCounts: saturation.a * squares + saturation.b * integral + saturation.c * sizePx,
+    energyKev: integral * parameters.kevPerCount,
+    slimness: lengthPx > 0 ? widthPx / lengthPx : 0,
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The same stages written as their definitions, slowly and without shortcuts: what the tests hold the kernels to.
- * Not used by the product.
+ * Used by tests and by the validation, never by the reconstruction.
  */
 import { cellSide, fixedPerCellMean } from './image-cells.ts'
 import type { ImageCalibration } from './image-cells.ts'

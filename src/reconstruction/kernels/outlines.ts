@@ -12,36 +12,32 @@ const growCells = 1
 
 /** Rings around the cells (x[i], y[i]) for i in `members`, largest first. */
 export function outlineOf(x: Int32Array, y: Int32Array, members: Int32Array | number[]): number[][] {
-  if (members.length === 0) return []
-  let left = Infinity
-  let right = -Infinity
-  let top = Infinity
-  let bottom = -Infinity
-  for (const member of members) {
-    left = Math.min(left, x[member]!)
-    right = Math.max(right, x[member]!)
-    top = Math.min(top, y[member]!)
-    bottom = Math.max(bottom, y[member]!)
+  const count = members.length
+  if (count === 0) return []
+  let left = x[members[0]!]!
+  let right = left
+  let top = y[members[0]!]!
+  let bottom = top
+  for (let at = 0; at < count; at++) {
+    const column = x[members[at]!]!
+    const row = y[members[at]!]!
+    if (column < left) left = column
+    if (column > right) right = column
+    if (row < top) top = row
+    if (row > bottom) bottom = row
   }
   // One empty cell around the grown mask closes every contour.
   const border = growCells + 1
   const columns = right - left + 1 + 2 * border
   const rows = bottom - top + 1 + 2 * border
   const mask = new Uint8Array(columns * rows)
-  for (const member of members) {
-    const column = x[member]! - left + border
-    const row = y[member]! - top + border
-    for (let near = row - growCells; near <= row + growCells; near++) {
-      mask.fill(1, near * columns + column - growCells, near * columns + column + growCells + 1)
+  for (let at = 0; at < count; at++) {
+    const cell = (y[members[at]!]! - top + border) * columns + x[members[at]!]! - left + border
+    for (let near = cell - growCells * columns; near <= cell + growCells * columns; near += columns) {
+      for (let step = near - growCells; step <= near + growCells; step++) mask[step] = 1
     }
   }
-  return traceRings(mask, columns, rows)
-    .map((ring) =>
-      ring.map((value, index) =>
-        Math.round(value * cellSide + (index % 2 === 0 ? left - border : top - border) * cellSide),
-      ),
-    )
-    .sort((a, b) => b.length - a.length)
+  return traceRings(mask, columns, rows, left - border, top - border).sort((a, b) => b.length - a.length)
 }
 
 /**
@@ -74,35 +70,54 @@ const squareContours: readonly (readonly [number, number])[][] = [
   [],
 ]
 
-/** Midpoints are numbered 2 * cell for the side to the right of a cell centre, 2 * cell + 1 for the one below it. */
-function traceRings(mask: Uint8Array, columns: number, rows: number): number[][] {
-  const next = new Map<number, number>()
+/**
+ * Midpoints are numbered 2 * cell for the side to the right of a cell centre, 2 * cell + 1 for the one below it. Rings in
+ * the order in which their first side is met, row by row, with the cell (firstColumn, firstRow) in the corner of the mask.
+ */
+function traceRings(
+  mask: Uint8Array,
+  columns: number,
+  rows: number,
+  firstColumn: number,
+  firstRow: number,
+): number[][] {
+  // For each midpoint where the contour goes from there, plus 1; 0 where there is none (any more).
+  const next = new Int32Array(2 * mask.length)
+  const starts: number[] = []
   for (let row = 0; row + 1 < rows; row++) {
-    for (let column = 0; column + 1 < columns; column++) {
-      const cell = row * columns + column
-      const corners =
-        mask[cell]! | (mask[cell + 1]! << 1) | (mask[cell + columns + 1]! << 2) | (mask[cell + columns]! << 3)
+    const begin = row * columns
+    let corners = (mask[begin]! << 1) | (mask[begin + columns]! << 2)
+    for (let cell = begin; cell + 1 < begin + columns; cell++) {
+      // The right corners of the square before are the left ones of this.
+      corners = ((corners & 2) >> 1) | ((corners & 4) << 1)
+      corners |= (mask[cell + 1]! << 1) | (mask[cell + columns + 1]! << 2)
+      if (corners === 0 || corners === 15) continue
       for (const [from, to] of squareContours[corners]!) {
-        next.set(sidePoint(cell, columns, from), sidePoint(cell, columns, to))
+        const start = sidePoint(cell, columns, from)
+        next[start] = sidePoint(cell, columns, to) + 1
+        starts.push(start)
       }
     }
   }
   const rings: number[][] = []
-  while (next.size > 0) {
-    const first = next.keys().next().value!
+  for (const first of starts) {
+    if (next[first] === 0) continue
     const ring: number[] = []
-    let point: number = first
-    do {
+    let point = first
+    while (next[point] !== 0) {
       const cell = point >> 1
       const column = cell % columns
       const row = (cell - column) / columns
-      if ((point & 1) === 0) ring.push(column + 1, row + 0.5)
-      else ring.push(column + 0.5, row + 1)
-      const following = next.get(point)
-      next.delete(point)
-      if (following === undefined) break
+      // Halfway between two cell centres.
+      const beside = (point & 1) === 0
+      ring.push(
+        (column + firstColumn + (beside ? 1 : 0.5)) * cellSide,
+        (row + firstRow + (beside ? 0.5 : 1)) * cellSide,
+      )
+      const following = next[point]! - 1
+      next[point] = 0
       point = following
-    } while (point !== first)
+    }
     if (areaOf(ring) > 0) rings.push(withoutStraightPoints(ring))
   }
   return rings
@@ -118,9 +133,12 @@ function sidePoint(cell: number, columns: number, side: number): number {
 /** Signed area: positive for outer borders, negative for holes (y points down). */
 function areaOf(ring: number[]): number {
   let twice = 0
+  let x = ring.at(-2)!
+  let y = ring.at(-1)!
   for (let at = 0; at < ring.length; at += 2) {
-    const after = (at + 2) % ring.length
-    twice += ring[at]! * ring[after + 1]! - ring[after]! * ring[at + 1]!
+    twice += x * ring[at + 1]! - ring[at]! * y
+    x = ring[at]!
+    y = ring[at + 1]!
   }
   return twice / 2
 }
@@ -128,13 +146,16 @@ function areaOf(ring: number[]): number {
 function withoutStraightPoints(ring: number[]): number[] {
   const kept: number[] = []
   const length = ring.length
+  let beforeX = ring[length - 2]!
+  let beforeY = ring[length - 1]!
   for (let at = 0; at < length; at += 2) {
-    const before = (at + length - 2) % length
-    const after = (at + 2) % length
-    const cross =
-      (ring[at]! - ring[before]!) * (ring[after + 1]! - ring[at + 1]!) -
-      (ring[at + 1]! - ring[before + 1]!) * (ring[after]! - ring[at]!)
-    if (cross !== 0) kept.push(ring[at]!, ring[at + 1]!)
+    const x = ring[at]!
+    const y = ring[at + 1]!
+    const after = at + 2 < length ? at + 2 : 0
+    const cross = (x - beforeX) * (ring[after + 1]! - y) - (ring[after]! - x) * (y - beforeY)
+    if (cross !== 0) kept.push(x, y)
+    beforeX = x
+    beforeY = y
   }
   return kept
 }

@@ -3,9 +3,9 @@ import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import { Answer, Figure, apiOf, useAnswer } from '../../foundation/browser.tsx'
 import { logbookContract } from '../../logbook/contract.ts'
-import { reconstructionContract } from '../contract.ts'
+import { addressOfResults, reconstructionContract } from '../contract.ts'
 import { t } from './messages.ts'
-import { TrendPlots } from './trend-page.tsx'
+import { TrendPlots } from './results/summary-trends.tsx'
 
 export default function HomeTracks(props: { experiment: string }): ReactNode {
   const { experiment } = props
@@ -46,7 +46,7 @@ export default function HomeTracks(props: { experiment: string }): ReactNode {
             {points.length > 0 && series !== undefined && (
               <TrendPlots experiment={experiment} series={series} points={points.slice(-60)} brief />
             )}
-            <Link href={`/e/${experiment}/tracks`}>{t('home.all')}</Link>
+            <Link href={addressOfResults(experiment, { trend: 'summary' })}>{t('home.all')}</Link>
           </div>
         )
       }}

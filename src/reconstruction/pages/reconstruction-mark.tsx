@@ -11,6 +11,7 @@ const tones: Record<ReconstructionTask['state'], Tone> = {
   submitted: 'info',
   done: 'verified',
   failed: 'alarm',
+  cancelled: 'quiet',
 }
 
 export default function ReconstructionMark(props: {

@@ -20,7 +20,7 @@ import {
 } from '../../foundation/browser.tsx'
 import type { RunPanelProps } from '../../foundation/browser.tsx'
 import { HistogramPlot, LinePlot } from '../../foundation/browser-plot.tsx'
-import { automaticCampaign, reconstructionContract } from '../contract.ts'
+import { addressOfResults, automaticCampaign, reconstructionContract } from '../contract.ts'
 import type { ReconstructionSummary, ReconstructionTask, TruthSummary } from '../contract.ts'
 import { t } from './messages.ts'
 
@@ -169,14 +169,31 @@ function Summary(props: {
       <div className="cy-plots">
         <PerImage run={run} />
         {details.histograms.map((histogram) => (
-          <HistogramPlot
-            key={histogram.quantity}
-            title={t('tracks.histogram', { quantity: wordsOf(histogram.quantity) })}
-            of={histogram}
-            xLabel={
-              histogram.unit === '' ? wordsOf(histogram.quantity) : `${wordsOf(histogram.quantity)} [${histogram.unit}]`
-            }
-          />
+          <div key={histogram.quantity}>
+            <HistogramPlot
+              title={t('tracks.histogram', { quantity: wordsOf(histogram.quantity) })}
+              of={histogram}
+              xLabel={
+                histogram.unit === ''
+                  ? wordsOf(histogram.quantity)
+                  : `${wordsOf(histogram.quantity)} [${histogram.unit}]`
+              }
+            />
+            <Link
+              className="cy-plot-link"
+              href={addressOfResults(run.experiment, {
+                sel: `${run.series}:${run.number}`,
+                campaign: summary.campaign,
+                x: histogram.quantity,
+                cuts: 'selected',
+              })}
+            >
+              {t('results.panelOpen')}
+              <span className="cy-visually-hidden">
+                {t('results.panelLink', { quantity: wordsOf(histogram.quantity) })}
+              </span>
+            </Link>
+          </div>
         ))}
       </div>
       {details.truth !== null && <TruthTable truth={details.truth} />}

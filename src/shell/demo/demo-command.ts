@@ -44,7 +44,7 @@ async function demoOnce(context: CommandContext, checkout: string, options: Demo
   let platform: Platform | undefined
   try {
     platform = await start(checkout, home, options, (message) => output.progress(message))
-    const report = await runOnce(platform, (message) => output.progress(message))
+    const report = await runOnce(platform, checkout, (message) => output.progress(message))
     output.progress('')
     if (output.isJson) output.json(report)
     else output.line(`All steps checked. ${JSON.stringify(report, null, 2)}`)

@@ -74,6 +74,9 @@ async function createKey({ client, keyFile }: Demo): Promise<void> {
   await writeFileDurable(keyFile, JSON.stringify({ accessKeyId, secretAccessKey }), { mode: 0o600 })
 }
 
+/** Mean numbers per image: 55Fe, electrons and nuclear recoils of assorted energies, now and then an alpha or a muon. */
+const tracks = 'iron=3,electron=1,helium=1,alpha=0.3,muon=0.3'
+
 export interface DaqEvent {
   event: string
   [detail: string]: unknown
@@ -98,7 +101,7 @@ export function takeData(
   const agent = runCommandLine(['daq', 'watch', folder, ...place, ...access], onEvent)
   const { runs, images, paceSeconds } = options
   const amounts = ['--runs', String(runs), '--images', String(images), '--pace', String(paceSeconds)]
-  const detector = runCommandLine(['daq', 'simulate', '--dir', folder, ...amounts], onEvent)
+  const detector = runCommandLine(['daq', 'simulate', '--dir', folder, ...amounts, '--tracks', tracks], onEvent)
   return {
     simulated: Promise.race([detector.done, agent.done.then(() => detector.done)]),
     async stop() {

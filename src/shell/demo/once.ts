@@ -10,6 +10,7 @@ import type { Platform } from '../platform.ts'
 import { experiment, prepareDemo, series, takeData, type DaqEvent, type Demo } from './demo.ts'
 import { enterSession, runNotebook, startSession } from './notebook-check.ts'
 import { compareObjects } from './object-check.ts'
+import { checkPhysics, type PhysicsReport } from './physics-check.ts'
 import { matchOutside, type OutsideMatch } from './truth-check.ts'
 
 const imagesPerRun = 10
@@ -27,6 +28,7 @@ export interface DemoReport {
   clusters: number
   truthEfficiency: number
   truthPurity: number
+  physics: PhysicsReport
   seconds: {
     install: number
     platformUp: number
@@ -44,7 +46,11 @@ interface WrittenRun {
   safeMs?: number
 }
 
-export async function runOnce(platform: Platform, onProgress: (message: string) => void): Promise<DemoReport> {
+export async function runOnce(
+  platform: Platform,
+  checkout: string,
+  onProgress: (message: string) => void,
+): Promise<DemoReport> {
   const demo = await prepareDemo(platform)
   const written: WrittenRun[] = []
   const detector = takeData(demo, { runs: dataRuns, images: imagesPerRun, paceSeconds: 0 }, (event) => {
@@ -70,6 +76,8 @@ export async function runOnce(platform: Platform, onProgress: (message: string) 
     onProgress('comparing clusters with the simulated truth')
     const match = await matchAll(demo, written)
     const notebookReady = await checkNotebook(demo, written.at(-1)!, onProgress)
+    const dataNumbers = written.filter(({ kind }) => kind === 'data').map(({ number }) => number)
+    const physics = await checkPhysics(demo, checkout, dataNumbers, onProgress)
     return {
       runs: written.length,
       images: match.images + (written.length - dataRuns) * imagesPerRun,
@@ -78,6 +86,7 @@ export async function runOnce(platform: Platform, onProgress: (message: string) 
       clusters: match.clusters,
       truthEfficiency: round(match.efficiency, 4),
       truthPurity: round(match.purity, 4),
+      physics,
       seconds: {
         install: Number(process.env.CYGNET_SETUP_SECONDS ?? 0),
         platformUp: round(platform.startMs / 1000),

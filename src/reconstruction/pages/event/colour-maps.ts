@@ -1,8 +1,8 @@
 /**
- * Colour maps, 256 entries each. Cividis (Nuñez, Anderton, Renslow 2018) and viridis (Smith, van der Walt 2015) as
- * polynomials fitted to the published tables; both are safe for colour-blind eyes and print well.
+ * Colour maps, 256 entries each. Cividis (Nuñez, Anderton, Renslow 2018) and viridis and inferno (Smith, van der Walt 2015) as
+ * polynomials fitted to the published tables; all are safe for colour-blind eyes and print well.
  */
-export const colourMapNames = ['cividis', 'viridis', 'gray'] as const
+export const colourMapNames = ['cividis', 'viridis', 'inferno', 'gray'] as const
 export type ColourMapName = (typeof colourMapNames)[number]
 
 type Rgb = [red: number, green: number, blue: number]
@@ -17,6 +17,11 @@ const viridis = [
   [0.005407, 1.404614, 0.214848, -5.799101, 14.179933, -13.745145, 4.645853],
   [0.3341, 1.38459, 0.095095, -19.332441, 56.690553, -65.353033, 26.312435],
 ]
+const inferno = [
+  [0.000219, 0.106513, 11.602493, -41.703996, 77.162936, -71.319428, 25.131126],
+  [0.001651, 0.563956, -3.972854, 17.436399, -33.402359, 32.626064, -12.242669],
+  [-0.019481, 3.932712, -15.942394, 44.354145, -81.807309, 73.20952, -23.070325],
+]
 
 function polynomial(coefficients: number[], at: number): number {
   return coefficients.reduceRight((sum, coefficient) => sum * at + coefficient, 0)
@@ -29,7 +34,10 @@ function byte(value: number): number {
 /** Colour for a brightness of 0 (low end of the window) to 1. */
 export function colourAt(name: ColourMapName, at: number): Rgb {
   if (name === 'gray') return [byte(at * 255), byte(at * 255), byte(at * 255)]
-  if (name === 'viridis') return viridis.map((coefficients) => byte(polynomial(coefficients, at) * 255)) as Rgb
+  if (name !== 'cividis') {
+    const of = name === 'viridis' ? viridis : inferno
+    return of.map((coefficients) => byte(polynomial(coefficients, at) * 255)) as Rgb
+  }
   return cividis.map((coefficients) => byte(polynomial(coefficients, at))) as Rgb
 }
 

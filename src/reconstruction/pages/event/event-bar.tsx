@@ -1,5 +1,5 @@
 /** The line above the image: which event, step, take along. */
-import { ActionIcon, Button } from '@mantine/core'
+import { ActionIcon, Button, Checkbox, NumberInput } from '@mantine/core'
 import type { FormEvent, ReactNode, RefObject } from 'react'
 import { Link } from 'wouter'
 import { CopyButton, Moment, formatMoment, useZone } from '../../../foundation/browser.tsx'
@@ -7,18 +7,23 @@ import { t } from '../messages.ts'
 import type { EventData, EventName } from './event-data.ts'
 import { captioned, download } from './export-image.ts'
 import type { Frame } from './frame-levels.ts'
+import type { Pedestal } from './frame-store.ts'
 import type { ImageHandle } from './image-view.tsx'
 import { windowOf } from './image-view.tsx'
 import { pythonOfEvent } from './python-lines.ts'
+import { viewWords } from './side-panel.tsx'
 import { searchOfView } from './view-state.ts'
-import type { ViewStore } from './view-state.ts'
+import type { ViewState, ViewStore } from './view-state.ts'
 
 export function EventBar(props: {
   name: EventName
   last: number
   data: EventData
   store: ViewStore
+  view: ViewState
   frame: Frame | undefined
+  pedestal: Pedestal | null | undefined
+  onNote: () => void
   handle: RefObject<ImageHandle | null>
   onStep: (event: number) => void
 }): ReactNode {
@@ -37,7 +42,7 @@ export function EventBar(props: {
     const picture = props.handle.current?.snapshot()
     if (picture === undefined) return
     const view = store.get()
-    const { low, high } = windowOf(view.window, frame)
+    const { low, high } = windowOf(view, frame)
     const density = window.devicePixelRatio || 1
     const lines = [
       `${name.experiment} ${reference}${atMs === null ? '' : ` · ${formatMoment(atMs, zone)}`}`,
@@ -45,7 +50,7 @@ export function EventBar(props: {
         low,
         high,
         map: view.inverted ? t('export.inverted', { map: view.map }) : view.map,
-        view: t(view.view === 'raw' ? 'view.raw' : 'view.subtracted'),
+        view: viewWords(view.view, props.pedestal),
       }),
       addressOfView(store),
     ]
@@ -97,18 +102,52 @@ export function EventBar(props: {
           <Moment atMs={atMs} />
         </span>
       )}
+      <Checkbox
+        size="xs"
+        label={t('event.follow')}
+        title={t('event.followHint')}
+        checked={props.view.follow}
+        onChange={(event) => store.set({ follow: event.currentTarget.checked })}
+      />
+      <BesideField last={last} event={name.event} store={store} view={props.view} />
       <div className="cy-page-actions">
         <CopyButton text={() => addressOfView(store)} label={t('event.copyLink')} />
         <CopyButton
-          text={() => pythonOfEvent(name, store.get(), windowOf(store.get().window, frame))}
+          text={() => pythonOfEvent(name, store.get(), windowOf(store.get(), frame))}
           label={t('event.copyPython')}
         />
         <CopyButton text={reference} label={t('event.copyReference')} />
         <Button size="compact-sm" variant="default" onClick={exportPng}>
           {t('event.png')}
         </Button>
+        <Button size="compact-sm" variant="default" onClick={props.onNote}>
+          {t('event.note')}
+        </Button>
       </div>
     </header>
+  )
+}
+
+/** Another event beside this one, moved together with it. */
+function BesideField(props: { last: number; event: number; store: ViewStore; view: ViewState }): ReactNode {
+  const { store, view } = props
+  if (props.last < 1) return null
+  return (
+    <NumberInput
+      size="xs"
+      className="cy-number-box"
+      hideControls
+      min={0}
+      max={props.last}
+      aria-label={t('event.beside')}
+      title={t('event.beside')}
+      placeholder={t('event.besideShort')}
+      value={view.beside ?? ''}
+      onChange={(value) => {
+        const wanted = typeof value === 'number' && value >= 0 && value <= props.last ? value : undefined
+        store.set({ beside: wanted })
+      }}
+    />
   )
 }
 

@@ -21,13 +21,21 @@ export function captioned(picture: HTMLCanvasElement, lines: string[], density: 
 
 export function download(canvas: HTMLCanvasElement, name: string): void {
   canvas.toBlob((blob) => {
-    if (blob === null) return
-    const address = URL.createObjectURL(blob)
-    const link = document.createElement('a')
-    link.href = address
-    link.download = name
-    link.click()
-    // The browser reads the blob after the click returned.
-    setTimeout(() => URL.revokeObjectURL(address), 10_000)
+    if (blob !== null) save(blob, name)
   }, 'image/png')
+}
+
+/** A text of ours, such as a table, as a file. */
+export function saveText(text: string, name: string): void {
+  save(new Blob([text], { type: 'text/csv' }), name)
+}
+
+function save(blob: Blob, name: string): void {
+  const address = URL.createObjectURL(blob)
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
+  // The browser reads the blob after the click returned.
+  setTimeout(() => URL.revokeObjectURL(address), 10_000)
 }

@@ -7,9 +7,10 @@ import type { PointerEvent, ReactNode, RefObject } from 'react'
 import type { Cluster } from '../../contract.ts'
 import { t } from '../messages.ts'
 import { createCanvasPainter } from './canvas-painter.ts'
-import { pixelAt } from './frame-levels.ts'
-import type { Frame } from './frame-levels.ts'
+import type { Frame, Light } from './frame-levels.ts'
 import { countFrame, startMeter } from './frame-meter.ts'
+import { distanceOf, mmPerPxOf } from './measure.ts'
+import type { MeasureKind } from './measure.ts'
 import { drawOverlay } from './overlay.ts'
 import type { Shape } from './overlay.ts'
 import type { Painter } from './painter.ts'
@@ -30,11 +31,14 @@ export interface ImageHandle {
   snapshot: () => HTMLCanvasElement | undefined
 }
 
+/** Column and row under the cursor. */
 export interface Hover {
   x: number
   y: number
-  value: number
 }
+
+/** What a drag in the image does. */
+export type Tool = 'pan' | 'window' | MeasureKind
 
 export function ImageView(props: {
   store: ViewStore
@@ -42,8 +46,11 @@ export function ImageView(props: {
   shapes: Shape[]
   clusters: Cluster[]
   searched: { firstRow: number; endRow: number } | undefined
-  tool: 'pan' | 'window'
-  /** From the address, for tests and for comparing: `canvas`, `webgl`; else the faster one. */
+  highlighted: ReadonlySet<number>
+  others: Shape[]
+  light: Light | undefined
+  tool: Tool
+  /** From the address, for tests and for comparing: `canvas`, `webgl`, `none`; else the faster one. */
   painter: string | null
   label: string
   handle: RefObject<ImageHandle | null>
@@ -59,6 +66,7 @@ export function ImageView(props: {
   live.current = props
   const [webglLost, setWebglLost] = useState(false)
   const plain = props.painter === 'canvas' || webglLost
+  const unpainted = props.painter === 'none'
   const alsoSoftware = props.painter === 'webgl'
   const scene = useRef<{ size: Size; draw: () => void; ask: () => void; placement: () => Placement } | undefined>(
     undefined,
@@ -69,6 +77,7 @@ export function ImageView(props: {
     const element = host.current
     const top = overlay.current
     if (element === null || top === null) return
+    if (unpainted) return onPainter('none')
     // A canvas is bound for life to the first context it gave; each painter therefore gets a fresh one.
     const canvas = document.createElement('canvas')
     canvas.setAttribute('aria-hidden', 'true')
@@ -109,7 +118,7 @@ export function ImageView(props: {
         placement: at,
         view: size,
         density,
-        window: windowOf(state.window, shown),
+        window: windowOf(state, shown),
         map: state.map,
         inverted: state.inverted,
         reduction: state.reduction,
@@ -122,8 +131,17 @@ export function ImageView(props: {
         shapes: now.shapes,
         clusters: now.clusters,
         chosen: state.cluster,
+        highlighted: now.highlighted,
+        others: now.others,
+        measures: state.measures,
+        light: now.light,
         searched: now.searched,
         frame: shown,
+        measureText: (kind, points) => {
+          if (kind !== 'ruler') return t(`measure.${kind}`)
+          const { px, mm } = distanceOf(points, mmPerPxOf(shown ?? { width: 2304, height: 2304 }))
+          return t('measure.distance', { px: px.toFixed(1), mm: mm.toFixed(2) })
+        },
         scaleText: (pixels) => t('image.scale', { pixels }),
       })
       countFrame(meter, startedMs, performance.now())
@@ -149,14 +167,15 @@ export function ImageView(props: {
       canvas.remove()
       picture.current = null
     }
-  }, [store, plain, alsoSoftware, onPainter])
+  }, [store, plain, alsoSoftware, unpainted, onPainter])
 
   useEffect(() => scene.current?.ask())
 
   const move = (change: (placement: Placement, size: Size) => Placement): void => {
     const now = scene.current
     if (now === undefined || live.current.frame === undefined) return
-    store.set({ placement: heldIn(change(now.placement(), now.size), live.current.frame) })
+    // Whoever moves the image wants to look at this event, not at the newest.
+    store.set({ placement: heldIn(change(now.placement(), now.size), live.current.frame), follow: false })
   }
 
   useImperativeHandle(props.handle, () => ({
@@ -201,7 +220,7 @@ export function ImageView(props: {
   return (
     <div
       ref={host}
-      className={`cy-image ${props.tool === 'window' ? 'cy-image-window' : ''}`}
+      className={`cy-image ${props.tool === 'pan' ? '' : props.tool === 'window' ? 'cy-image-window' : 'cy-image-measure'}`}
       onContextMenu={(event) => event.preventDefault()}
       {...drag}
     >
@@ -211,9 +230,9 @@ export function ImageView(props: {
 }
 
 /** The window of the view, or the automatic one of the image. */
-export function windowOf(chosen: Window | undefined, frame: Frame | undefined): Window {
-  if (chosen !== undefined) return chosen
-  return frame === undefined ? { low: 0, high: 1 } : autoWindow(frame.connected)
+export function windowOf(view: { window: Window | undefined; masked: boolean }, frame: Frame | undefined): Window {
+  if (view.window !== undefined) return view.window
+  return frame === undefined ? { low: 0, high: 1 } : autoWindow(view.masked ? frame.connected : frame.all)
 }
 
 type Handlers = Record<
@@ -226,7 +245,7 @@ type Handlers = Record<
 function useDrag(
   props: {
     store: ViewStore
-    tool: 'pan' | 'window'
+    tool: Tool
     clusters: Cluster[]
     onHover: (hover: Hover | undefined) => void
     onPick: (cluster: number | undefined) => void
@@ -237,12 +256,14 @@ function useDrag(
 ): Handlers {
   const grip = useRef<
     | {
-        mode: 'pan' | 'window'
+        mode: Tool
         fromX: number
         fromY: number
         lastX: number
         lastY: number
         window: Window
+        /** Where it began, in the image. */
+        point: { x: number; y: number }
         moved: boolean
       }
     | undefined
@@ -252,7 +273,7 @@ function useDrag(
     touches.current.delete(event.pointerId)
     const ended = grip.current
     grip.current = undefined
-    if (ended === undefined || ended.moved || ended.mode !== 'pan' || event.type !== 'pointerup') return
+    if (ended === undefined || ended.moved || ended.mode === 'window' || event.type !== 'pointerup') return
     const point = imagePoint(event, props.handle.current)
     const hit = props.clusters.find(
       (cluster) =>
@@ -268,14 +289,15 @@ function useDrag(
       if (event.button !== 0 && event.button !== 2) return
       event.currentTarget.setPointerCapture(event.pointerId)
       touches.current.set(event.pointerId, { x: event.clientX, y: event.clientY })
-      const mode = event.shiftKey || event.button === 2 || props.tool === 'window' ? 'window' : 'pan'
+      const mode = event.shiftKey || event.button === 2 ? 'window' : props.tool
       grip.current = {
         mode,
         fromX: event.clientX,
         fromY: event.clientY,
         lastX: event.clientX,
         lastY: event.clientY,
-        window: windowOf(props.store.get().window, frame),
+        window: windowOf(props.store.get(), frame),
+        point: imagePoint(event, props.handle.current),
         moved: false,
       }
     },
@@ -284,8 +306,8 @@ function useDrag(
       if (held === undefined) {
         if (frame === undefined) return
         const point = imagePoint(event, props.handle.current)
-        const value = pixelAt(frame, point.x, point.y)
-        props.onHover(value === undefined ? undefined : { x: Math.floor(point.x), y: Math.floor(point.y), value })
+        const inside = point.x >= 0 && point.y >= 0 && point.x < frame.width && point.y < frame.height
+        props.onHover(inside ? { x: Math.floor(point.x), y: Math.floor(point.y) } : undefined)
         return
       }
       const before = touches.current.get(event.pointerId)
@@ -311,6 +333,14 @@ function useDrag(
           window: roundedWindow(draggedWindow(held.window, event.clientX - held.fromX, event.clientY - held.fromY)),
         })
         held.moved = true
+      } else if (held.mode !== 'pan') {
+        const to = imagePoint(event, props.handle.current)
+        const near = Math.hypot(event.clientX - held.fromX, event.clientY - held.fromY) <= 3
+        if (!held.moved && near) return
+        held.moved = true
+        const tenth = (value: number): number => Math.round(value * 10) / 10
+        const points = { x0: tenth(held.point.x), y0: tenth(held.point.y), x1: tenth(to.x), y1: tenth(to.y) }
+        props.store.set({ measures: { ...props.store.get().measures, [held.mode]: points } })
       } else {
         const byX = event.clientX - held.lastX
         const byY = event.clientY - held.lastY

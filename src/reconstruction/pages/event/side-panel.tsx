@@ -1,16 +1,22 @@
 /** Right of the image: how it is drawn, what is over it, the facts of the event in words. */
-import { ActionIcon, Button, Checkbox, NativeSelect, SegmentedControl } from '@mantine/core'
+import { ActionIcon, Button, Checkbox, NativeSelect, NumberInput, SegmentedControl } from '@mantine/core'
 import type { ReactNode, RefObject } from 'react'
 import { Count, Facts, Moment, formatCount } from '../../../foundation/browser.tsx'
+import { frameViews } from '../../contract.ts'
+import type { FrameViewName } from '../../contract.ts'
 import { t } from '../messages.ts'
 import { colourMapNames } from './colour-maps.ts'
 import type { ColourMapName } from './colour-maps.ts'
 import type { EventData, EventName } from './event-data.ts'
 import type { Frame } from './frame-levels.ts'
 import { windowOf } from './image-view.tsx'
-import type { ImageHandle } from './image-view.tsx'
+import type { ImageHandle, Tool } from './image-view.tsx'
+import type { Pedestal } from './frame-store.ts'
+import { MeasurePanel } from './measure-panel.tsx'
+import type { ValueAt } from './measure.ts'
 import { layerNames } from './view-state.ts'
 import type { LayerName, ViewState, ViewStore } from './view-state.ts'
+import { clamp, zoomLimits } from './zoom.ts'
 import { WindowControl } from './window-control.tsx'
 
 export function SidePanel(props: {
@@ -19,8 +25,11 @@ export function SidePanel(props: {
   store: ViewStore
   view: ViewState
   frame: Frame | undefined
-  tool: 'pan' | 'window'
-  onTool: (tool: 'pan' | 'window') => void
+  pedestal: Pedestal | null | undefined
+  tool: Tool
+  onTool: (tool: Tool) => void
+  valueAt: ValueAt | undefined
+  unit: string
   onAuto: () => void
   onFit: () => void
   onOne: () => void
@@ -38,19 +47,21 @@ export function SidePanel(props: {
           fullWidth
           aria-label={t('side.view')}
           value={view.view}
-          onChange={(next) => store.set({ view: next === 'raw' ? 'raw' : 'subtracted', window: undefined })}
-          data={[
-            { value: 'raw', label: t('view.raw') },
-            { value: 'subtracted', label: t('view.subtracted') },
-          ]}
+          onChange={(next) => store.set({ view: frameViews.find((name) => name === next) ?? 'raw', window: undefined })}
+          data={frameViews.map((name) => ({
+            value: name,
+            label: t(`view.${name}Short`),
+            disabled: name !== 'raw' && props.pedestal === null,
+          }))}
         />
+        <p className="cy-small cy-quiet">{viewWords(view.view, props.pedestal)}</p>
         <WindowControl
           frame={frame}
-          window={windowOf(view.window, frame)}
+          window={windowOf(view, frame)}
           automatic={view.window === undefined}
           map={view.map}
           inverted={view.inverted}
-          unit={t(view.view === 'raw' ? 'unit.adu' : 'unit.counts')}
+          unit={props.unit}
           onChange={(window) => store.set({ window })}
           onAuto={props.onAuto}
         />
@@ -70,6 +81,17 @@ export function SidePanel(props: {
             onChange={(event) => store.set({ inverted: event.currentTarget.checked })}
           />
         </div>
+        <Checkbox
+          size="xs"
+          label={
+            props.pedestal === null || props.pedestal === undefined
+              ? t('side.mask')
+              : t('side.maskOf', { count: props.pedestal.hot.length })
+          }
+          description={props.pedestal === null ? t('side.maskWithout') : undefined}
+          checked={view.masked}
+          onChange={(event) => store.set({ masked: event.currentTarget.checked })}
+        />
         {cameras > 1 && (
           <NativeSelect
             size="xs"
@@ -87,7 +109,7 @@ export function SidePanel(props: {
           <SegmentedControl
             size="xs"
             aria-label={t('side.drag')}
-            value={props.tool}
+            value={props.tool === 'window' ? 'window' : 'pan'}
             onChange={(next) => props.onTool(next === 'window' ? 'window' : 'pan')}
             data={[
               { value: 'pan', label: t('tool.pan') },
@@ -102,6 +124,7 @@ export function SidePanel(props: {
           </Button>
         </div>
         <Mover handle={props.handle} />
+        <PlaceFields store={store} view={view} handle={props.handle} />
         <Checkbox
           size="xs"
           label={t('side.max')}
@@ -109,6 +132,18 @@ export function SidePanel(props: {
           onChange={(event) => store.set({ reduction: event.currentTarget.checked ? 'max' : 'mean' })}
         />
       </section>
+      <MeasurePanel
+        store={store}
+        view={view}
+        tool={props.tool}
+        onTool={props.onTool}
+        image={frame}
+        valueAt={props.valueAt}
+        unit={props.unit}
+        reference={`${props.name.experiment}-${props.name.series}-${props.name.number}-event${props.name.event}`}
+        handle={props.handle}
+      />
+      <CampaignFields store={store} view={view} campaigns={props.data.campaigns} />
       <section aria-label={t('side.layers')} className="cy-row">
         {layerNames.map((layer) => (
           <Checkbox
@@ -124,6 +159,80 @@ export function SidePanel(props: {
         <EventFacts name={props.name} data={props.data} camera={view.camera} frame={frame} />
       </section>
     </aside>
+  )
+}
+
+/** What is seen, in words, with the pedestal it is seen against. */
+export function viewWords(view: FrameViewName, pedestal: Pedestal | null | undefined): string {
+  if (view === 'raw') return t(pedestal === null ? 'view.rawAlone' : 'view.rawLong')
+  const run = pedestal === null || pedestal === undefined ? '…' : pedestal.run
+  return t(view === 'subtracted' ? 'view.subtractedLong' : 'view.calibratedLong', {
+    run,
+    version: pedestal?.version ?? '…',
+  })
+}
+
+/** The middle of the view and its zoom, typed. */
+function PlaceFields(props: { store: ViewStore; view: ViewState; handle: RefObject<ImageHandle | null> }): ReactNode {
+  const { store, view } = props
+  const field = (name: 'x' | 'y' | 'zoom', label: string): ReactNode => (
+    <NumberInput
+      size="xs"
+      hideControls
+      decimalScale={name === 'zoom' ? 3 : 1}
+      aria-label={label}
+      leftSection={<span className="cy-field-mark">{name === 'zoom' ? '×' : name}</span>}
+      leftSectionWidth={20}
+      placeholder={t('side.whole')}
+      value={view.placement === undefined ? '' : view.placement[name]}
+      onBlur={(event) => {
+        const value = Number(event.currentTarget.value)
+        const now = props.handle.current?.placement()
+        if (event.currentTarget.value === '' || !Number.isFinite(value) || now === undefined) return
+        const limited = name === 'zoom' ? clamp(value, zoomLimits.least, zoomLimits.most) : value
+        if (limited !== now[name]) store.set({ placement: { ...now, [name]: limited } })
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') event.currentTarget.blur()
+      }}
+    />
+  )
+  return (
+    <div className="cy-place-fields">
+      {field('x', t('side.centreX'))}
+      {field('y', t('side.centreY'))}
+      {field('zoom', t('side.zoom'))}
+    </div>
+  )
+}
+
+/** Whose clusters are outlined, and whose are laid over them. */
+function CampaignFields(props: { store: ViewStore; view: ViewState; campaigns: string[] }): ReactNode {
+  const { store, view } = props
+  const names = [...new Set([...props.campaigns, view.campaign, ...(view.with === undefined ? [] : [view.with])])]
+  if (names.length < 2) return null
+  return (
+    <section aria-label={t('side.campaigns')} className="cy-two-fields">
+      <NativeSelect
+        size="xs"
+        label={t('side.campaign')}
+        value={view.campaign}
+        onChange={(event) => {
+          const campaign = event.currentTarget.value
+          store.set({ campaign, cluster: undefined, ...(view.with === campaign ? { with: undefined } : {}) })
+        }}
+        data={names}
+      />
+      <NativeSelect
+        size="xs"
+        label={t('side.with')}
+        value={view.with ?? ''}
+        onChange={(event) =>
+          store.set({ with: event.currentTarget.value === '' ? undefined : event.currentTarget.value })
+        }
+        data={[{ value: '', label: t('side.withNone') }, ...names.filter((name) => name !== view.campaign)]}
+      />
+    </section>
   )
 }
 

@@ -1,9 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { frameViews } from '../../contract.ts'
 import { colourMapNames, colourTable } from './colour-maps.ts'
 import { pythonOfEvent } from './python-lines.ts'
 import { layerNames, searchOfView, startView, viewOfSearch } from './view-state.ts'
 import type { ViewState } from './view-state.ts'
+
+const points = fc.record({
+  x0: fc.integer({ min: -10, max: 2304 }),
+  y0: fc.integer({ min: -10, max: 2304 }),
+  x1: fc.constantFrom(0, 12.5, 900),
+  y1: fc.constantFrom(0, 12.5, 900),
+})
+const optional = <Value>(of: fc.Arbitrary<Value>) => fc.option(of, { nil: undefined })
 
 const views: fc.Arbitrary<ViewState> = fc.record({
   window: fc.option(
@@ -21,10 +30,20 @@ const views: fc.Arbitrary<ViewState> = fc.record({
     { nil: undefined },
   ),
   layers: fc.subarray([...layerNames]),
-  view: fc.constantFrom('raw' as const, 'subtracted' as const),
+  view: fc.constantFrom(...frameViews),
+  masked: fc.boolean(),
   camera: fc.nat(5),
   reduction: fc.constantFrom('mean' as const, 'max' as const),
-  cluster: fc.option(fc.nat(300), { nil: undefined }),
+  cluster: optional(fc.nat(300)),
+  measures: fc.record({ line: points, box: points, ellipse: points, ruler: points }, { requiredKeys: [] }),
+  campaign: fc.constantFrom('main', 'high'),
+  with: optional(fc.constantFrom('main', 'low-2')),
+  trigger: optional(fc.nat(30)),
+  traces: fc.boolean(),
+  cuts: fc.constantFrom('', 'rmsCounts > 6 and 11 < densityCountsPerPx < 40', 'a & b=c+1 #?'),
+  range: optional(fc.record({ from: fc.nat(10), to: fc.integer({ min: 10, max: 99 }) })),
+  beside: optional(fc.nat(40)),
+  follow: fc.boolean(),
 })
 
 describe('the view in the address', () => {
@@ -48,7 +67,11 @@ describe('the view in the address', () => {
     })
   })
   test('nonsense falls back', () => {
-    expect(viewOfSearch('?w=130,95&map=jet&x=1&z=two&camera=-1&view=cooked&cluster=1.5')).toEqual(startView)
+    expect(
+      viewOfSearch(
+        '?w=130,95&map=jet&x=1&z=two&camera=-1&view=cooked&cluster=1.5&line=1,2,3&campaign=A%20B&events=9-3',
+      ),
+    ).toEqual(startView)
     expect(viewOfSearch('?x=1&y=1&z=100000').placement?.zoom).toBe(64)
   })
   test('colour maps run from dark to bright and invert', () => {

@@ -21,7 +21,7 @@ describe('window and level', () => {
     const pixels = new Uint16Array(width * width)
     for (let index = 0; index < pixels.length; index += 1) pixels[index] = 100 + ((index * 7919) % 11) - 5
     for (const index of [500, 1500, 2501]) pixels[index] = 65_535
-    const frame = frameOf(pixels.buffer, width, width, false)
+    const frame = frameOf(pixels, width, width, 'raw', {}, true)
     expect(frame.connected.total).toBe(frame.all.total - 3)
     const { low, high } = autoWindow(frame.connected)
     expect(low).toBeGreaterThanOrEqual(94)

@@ -1,12 +1,11 @@
-/** What the reconstruction says, run after run. */
-import { Button, NativeSelect } from '@mantine/core'
+/** What is kept of every reconstructed run: clusters, light, efficiency, speed, and the pedestal maps behind them. */
+import { Button } from '@mantine/core'
 import type { ReactNode } from 'react'
 import { useLocation } from 'wouter'
 import {
   Answer,
   Empty,
   Moment,
-  PageHead,
   Panel,
   Problem,
   Waiting,
@@ -14,62 +13,18 @@ import {
   significant,
   useAnswer,
   usePages,
-  useQueryState,
-  useTitle,
-} from '../../foundation/browser.tsx'
-import type { PageProps } from '../../foundation/browser.tsx'
-import { LinePlot } from '../../foundation/browser-plot.tsx'
-import type { Line } from '../../foundation/browser-plot.tsx'
-import { logbookContract } from '../../logbook/contract.ts'
-import { reconstructionContract } from '../contract.ts'
-import type { TrendPoint } from '../contract.ts'
-import { t } from './messages.ts'
+} from '../../../foundation/browser.tsx'
+import { LinePlot } from '../../../foundation/browser-plot.tsx'
+import type { Line } from '../../../foundation/browser-plot.tsx'
+import { reconstructionContract } from '../../contract.ts'
+import type { TrendPoint } from '../../contract.ts'
+import { t } from '../messages.ts'
 
-export default function TrendPage(props: PageProps): ReactNode {
-  const experiment = props.params['experiment'] ?? ''
-  useTitle(t('trend.title'))
-  const state = useQueryState()
-  const about = useAnswer(['logbook', 'experiment', experiment], (signal) =>
-    apiOf(logbookContract).showExperiment({ params: { experiment } }, { signal }),
-  )
-  return (
-    <Answer to={about}>
-      {({ series }) => {
-        const chosen = series.find((item) => item.name === state.get('series')) ?? series[0]
-        return (
-          <>
-            <PageHead
-              title={t('trend.title')}
-              aside={
-                series.length > 1 && (
-                  <NativeSelect
-                    size="xs"
-                    aria-label={t('trend.series')}
-                    value={chosen?.name ?? ''}
-                    onChange={(event) => state.set({ series: event.currentTarget.value })}
-                    data={series.map((item) => item.name)}
-                  />
-                )
-              }
-            />
-            <div className="cy-stack">
-              {chosen !== undefined && <Trend experiment={experiment} series={chosen.name} />}
-              <Panel title={t('trend.calibrations')}>
-                <Calibrations experiment={experiment} />
-              </Panel>
-            </div>
-          </>
-        )
-      }}
-    </Answer>
-  )
-}
-
-function Trend(props: { experiment: string; series: string }): ReactNode {
-  const { experiment, series } = props
-  const points = usePages(['reconstruction', 'trend', experiment, series], (cursor, signal) =>
+export function SummaryTrends(props: { experiment: string; series: string; campaign: string }): ReactNode {
+  const { experiment, series, campaign } = props
+  const points = usePages(['reconstruction', 'trend', experiment, series, campaign], (cursor, signal) =>
     apiOf(reconstructionContract).showTrend(
-      { params: { experiment, series }, query: { limit: 1000, ...(cursor === undefined ? {} : { cursor }) } },
+      { params: { experiment, series }, query: { limit: 1000, campaign, ...(cursor === undefined ? {} : { cursor }) } },
       { signal },
     ),
   )
@@ -156,7 +111,7 @@ export function TrendPlots(props: {
   )
 }
 
-function Calibrations(props: { experiment: string }): ReactNode {
+export function Calibrations(props: { experiment: string }): ReactNode {
   const calibrations = useAnswer(['reconstruction', 'calibrations', props.experiment], (signal) =>
     apiOf(reconstructionContract).listCalibrations(
       { params: { experiment: props.experiment }, query: { limit: 100 } },
@@ -184,7 +139,7 @@ function Calibrations(props: { experiment: string }): ReactNode {
                     {t('trend.madeFrom')}
                   </th>
                   <th scope="col">{t('tracks.made')}</th>
-                  <th scope="col">{t('tracks.files')}</th>
+                  <th scope="col">{t('trend.file')}</th>
                 </tr>
               </thead>
               <tbody>
