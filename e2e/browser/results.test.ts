@@ -29,8 +29,10 @@ describe.skipIf(chromiumPath === undefined)('results', () => {
     await page.mouse.move(plot.x + plot.width * 0.9, plot.y + 60, { steps: 3 })
     await page.mouse.up()
     await page.waitForURL(/integralCounts\+%3C/)
-    await page.getByText('clusters pass.').waitFor()
-    const said = await page.getByText('clusters pass.').textContent()
+    // Until then the sentence is about the selection before.
+    const sentence = page.locator('p[role=status][aria-busy=false]').filter({ hasText: 'clusters pass.' })
+    await sentence.waitFor()
+    const said = await sentence.textContent()
     const same = await site.open(new URL(page.url()).pathname + new URL(page.url()).search)
     await same.page.getByText(said!).waitFor()
     const download = page.waitForEvent('download')

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { foundationFaults } from '../foundation/errors.ts'
 import { createLogger } from '../foundation/log.ts'
-import { runAgent, type AgentEvent } from './agent/agent.ts'
+import { requireFolder, runAgent, type AgentEvent } from './agent/agent.ts'
 import { programVersion } from '../foundation/version.ts'
 import { registerConvertCommand } from './convert-command.ts'
 import { ingestFaults } from './errors.ts'
@@ -63,6 +63,7 @@ interface WatchOptions {
 }
 
 async function watchFolder({ output, profile }: CommandContext, folder: string, options: WatchOptions): Promise<void> {
+  await requireFolder(folder)
   const stopping = stopOnSignals()
   const { unsafe } = await runAgent({
     directory: folder,

@@ -1,6 +1,6 @@
 /** Cells of notebooks that the platform writes, in the form of nbformat 4.5. */
 
-export interface Cell {
+interface Cell {
   id: string
   cell_type: 'markdown' | 'code'
   metadata: object

@@ -63,6 +63,30 @@ forEachDatabase('planning', (open) => {
     expect(await jobsOf(opened)).toHaveLength(0)
   })
 
+  test('a run behind a failed pedestal run, or with a damaged file, says so', async () => {
+    const opened = await room()
+    await opened.closeRun(1, 'pedestal')
+    const run = await opened.closeRun(2, 'data')
+    await opened.facts.settled()
+    const plan = () => transact(opened.database, (trx) => opened.reconstruction.plan(trx, run.id, automatic))
+    const pedestal = (await tasksOf(opened)).find((one) => one.kind === 'pedestal')!
+    const failure = { state: 'failed', reason: 'it has 4 images', updated_ms: 1 } as const
+    await transact(opened.database, (trx) => changeTask(trx, pedestal.id, failure))
+    expect(await plan()).toMatchObject({
+      outcome: 'waiting',
+      reason: 'pedestal run sim:1 gave no map: it has 4 images',
+    })
+    await pedestalDone(opened, 1)
+    const damaged = { bucket: 'demo-raw', key: 'lime/sim/run00002.mid', role: 'raw', state: 'damaged' } as const
+    await transact(opened.database, (trx) =>
+      opened.logbook.recordFile(trx, run.id, { ...damaged, reason: 'its gzip data are damaged' }),
+    )
+    expect(await plan()).toMatchObject({
+      outcome: 'waiting',
+      reason: 'the file of run sim:2 is damaged: its gzip data are damaged',
+    })
+  })
+
   test('runs wait while a pedestal before them is being made, then get one job each, however often they are planned', async () => {
     const opened = await room()
     await opened.closeRun(1, 'pedestal')

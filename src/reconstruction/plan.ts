@@ -161,7 +161,7 @@ async function whyNoPedestal(trx: AnyTransaction, { experiment, series, number }
 function whyNoFile({ reference }: Run, files: readonly StoredRunFile[]): string {
   const damaged = files.find(({ role, state }) => role === 'raw' && state === 'damaged')
   if (damaged === undefined) return `no file of run ${reference} is safely stored yet`
-  return `the file of run ${reference} is damaged${damaged.reason === null ? '' : `: ${damaged.reason}`}`
+  return `the file of run ${reference} is damaged${damaged.reason === '' ? '' : `: ${damaged.reason}`}`
 }
 
 /** The run's own file and the truth beside it, as far as they are safely stored. */

@@ -134,7 +134,7 @@ with uproot.recreate(sys.argv[1]) as file:
   )
   for (const gzip of [false, true]) {
     const converted = await convertOlderRun(path, {
-      directory: folder.path,
+      directory: join(folder.path, 'not', 'there', 'yet'),
       startMs: Date.UTC(2019, 4, 6),
       gzip,
       kind: 'pedestal',
@@ -154,5 +154,7 @@ with uproot.recreate(sys.argv[1]) as file:
     const { frames } = await readPictureAt(index, 2, { hint: { width: 40, height: 24 } })
     expect([...frames[0]!.pixels]).toEqual(expectedPixels(2, 40, 24))
   }
-  await expect(convertOlderRun(path, { directory: folder.path, startMs: 0 })).rejects.toThrow(/never overwritten/)
+  await expect(
+    convertOlderRun(path, { directory: join(folder.path, 'not', 'there', 'yet'), startMs: 0 }),
+  ).rejects.toThrow(/never overwritten/)
 })

@@ -171,6 +171,8 @@ with uproot.recreate(sys.argv[2] + '/flat.root') as file:
     file['other'].extend({'x': np.arange(3, dtype='i4')})
     file.mktree('hits', {n: v.dtype for n, v in columns.items()})
     file['hits'].extend(columns)
+with uproot.recreate(sys.argv[2] + '/tuple.root') as file:
+    file.mkrntuple('hits', columns)
 counts = [3, 1]
 with uproot.recreate(sys.argv[2] + '/events.root') as file:
     file.mktree('events', {'event': 'i4', **{n: 'var * ' + ('int32' if n in whole else 'float64') for n in columns if n != 'event'}})
@@ -183,6 +185,7 @@ with uproot.recreate(sys.argv[2] + '/events.root') as file:
         expect(root.production.source).toMatchObject({ format: 'root', events: 2, deposits: 4 })
         expect(root.truths).toEqual(truths)
       }
+      await expect(simulated({ ...small, tracksFile: join(path, 'tuple.root') })).rejects.toThrow(/RNTuple/)
     },
   )
 

@@ -74,16 +74,22 @@ export interface AgentEvent {
 const scanEveryMs = 1000
 const triesOfOnce = 3
 
-/** Runs until `signal` aborts (or, with `once`, until all is done); gives the files that are not safe. */
-export async function runAgent(options: AgentOptions): Promise<{ safe: string[]; unsafe: string[] }> {
-  const { signal, once = false } = options
-  const directory = await realpath(options.directory).catch((cause: Error) => {
-    throw ingestFaults.noFolder(`There is no folder ${options.directory} (${cause.message}).`, {
+/** The real path of the folder the DAQ writes into; throws `noFolder`. Nothing, not even a log, may make it: a wrong name would be watched for ever. */
+export async function requireFolder(path: string): Promise<string> {
+  const directory = await realpath(path).catch((cause: Error) => {
+    throw ingestFaults.noFolder(`There is no folder ${path} (${cause.message}).`, {
       cause,
       hint: 'Give the folder into which the DAQ writes its run files.',
     })
   })
   if (!(await stat(directory)).isDirectory()) throw ingestFaults.noFolder(`${directory} is not a folder.`)
+  return directory
+}
+
+/** Runs until `signal` aborts (or, with `once`, until all is done); gives the files that are not safe. */
+export async function runAgent(options: AgentOptions): Promise<{ safe: string[]; unsafe: string[] }> {
+  const { signal, once = false } = options
+  const directory = await requireFolder(options.directory)
   // Said at once when the key file cannot work at all; later changes of the file are met at each try.
   await readKeyFile(options.keyFile)
   const journal = await openJournal(join(directory, '.cygnet'))

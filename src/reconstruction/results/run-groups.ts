@@ -8,7 +8,7 @@ const sourcePaths = {
   position: '/Configurations/SourceState/source_position',
   type: '/Configurations/SourceState/source_type',
 }
-export const unknownGroup = 'unknown'
+const unknownGroup = 'unknown'
 
 /** From the number of a selected run to the name of its group, '' when none are wanted. */
 export async function groupsOf(

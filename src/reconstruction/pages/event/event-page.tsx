@@ -48,7 +48,7 @@ export default function EventPage(props: PageProps): ReactNode {
   const reference = `${name.series}:${name.number}/${name.event}`
   useTitle(t('event.title', { event: reference }))
   const [store] = useState(() => createViewStore(viewOfSearch(window.location.search)))
-  const view = useSyncExternalStore(store.subscribe, store.get)
+  const view = useSyncExternalStore(store.subscribe, store.getStill)
   useAddress(store)
 
   const data = useEventData(name, view.campaign, view.with)

@@ -2,11 +2,11 @@
  * The images of the run as bars: height is the number of selected clusters, a mark shows interesting events. Shift-drag
  * (or the fields) brushes a range in which stepping then stays.
  */
-import { Button, NativeSelect, NumberInput, TextInput } from '@mantine/core'
+import { Button, Checkbox, NativeSelect, NumberInput, TextInput } from '@mantine/core'
 import { useEffect, useRef, useState } from 'react'
 import type { FormEvent, PointerEvent, ReactNode } from 'react'
 import { Link } from 'wouter'
-import { Fault, apiOf, useAnswer } from '../../../foundation/browser.tsx'
+import { Fault, addressOf, apiOf, useAnswer } from '../../../foundation/browser.tsx'
 import { presets, reconstructionContract } from '../../contract.ts'
 import type { ReconstructedEvent } from '../../contract.ts'
 import { t } from '../messages.ts'
@@ -102,13 +102,23 @@ export function Filmstrip(props: {
               aria-current={event === name.event ? 'page' : undefined}
               aria-label={words}
               title={words}
-              className={brushed ? 'cy-brushed' : undefined}
+              className={`${brushed ? 'cy-brushed' : ''} ${view.thumbnails ? 'cy-pictured' : ''}`}
               draggable={false}
               onClick={(click) => {
                 click.preventDefault()
                 if (!click.shiftKey) props.onStep(event)
               }}
             >
+              {view.thumbnails && (
+                <img
+                  loading="lazy"
+                  fetchPriority="low"
+                  alt=""
+                  width={60}
+                  height={60}
+                  src={thumbnailOf(name, event, view)}
+                />
+              )}
               <i aria-hidden="true">{marked ? '◆' : about !== undefined && about.note !== '' ? '!' : ''}</i>
               <span style={{ height: about === undefined ? 2 : 2 + (about.selectedClusters / most) * 22 }} />
               <small>{event}</small>
@@ -119,6 +129,14 @@ export function Filmstrip(props: {
       <FilmFields {...props} />
     </div>
   )
+}
+
+/** A small grey picture made by the server, with its own window. */
+function thumbnailOf(name: EventName, event: number, view: ViewState): string {
+  return addressOf(reconstructionContract.routes.readFrame, {
+    params: { experiment: name.experiment, run: `${name.series}:${name.number}`, event },
+    query: { camera: view.camera, view: 'raw', reduce: 8, format: 'png' },
+  })
 }
 
 function FilmFields(props: {
@@ -163,6 +181,12 @@ function FilmFields(props: {
           {t('strip.all')}
         </Button>
       )}
+      <Checkbox
+        size="xs"
+        label={t('strip.thumbnails')}
+        checked={view.thumbnails}
+        onChange={(event) => store.set({ thumbnails: event.currentTarget.checked })}
+      />
       <NativeSelect
         size="xs"
         aria-label={t('strip.presets')}

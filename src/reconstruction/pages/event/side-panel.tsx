@@ -1,5 +1,6 @@
 /** Right of the image: how it is drawn, what is over it, the facts of the event in words. */
 import { ActionIcon, Button, Checkbox, NativeSelect, NumberInput, SegmentedControl } from '@mantine/core'
+import { useSyncExternalStore } from 'react'
 import type { ReactNode, RefObject } from 'react'
 import { Count, Facts, Moment, formatCount } from '../../../foundation/browser.tsx'
 import { frameViews } from '../../contract.ts'
@@ -124,7 +125,7 @@ export function SidePanel(props: {
           </Button>
         </div>
         <Mover handle={props.handle} />
-        <PlaceFields store={store} view={view} handle={props.handle} />
+        <PlaceFields store={store} handle={props.handle} />
         <Checkbox
           size="xs"
           label={t('side.max')}
@@ -173,8 +174,9 @@ export function viewWords(view: FrameViewName, pedestal: Pedestal | null | undef
 }
 
 /** The middle of the view and its zoom, typed. */
-function PlaceFields(props: { store: ViewStore; view: ViewState; handle: RefObject<ImageHandle | null> }): ReactNode {
-  const { store, view } = props
+function PlaceFields(props: { store: ViewStore; handle: RefObject<ImageHandle | null> }): ReactNode {
+  const { store } = props
+  const view = useSyncExternalStore(store.subscribe, store.get)
   const field = (name: 'x' | 'y' | 'zoom', label: string): ReactNode => (
     <NumberInput
       size="xs"

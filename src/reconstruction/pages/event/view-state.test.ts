@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { frameViews } from '../../contract.ts'
 import { colourMapNames, colourTable } from './colour-maps.ts'
 import { pythonOfEvent } from './python-lines.ts'
-import { layerNames, searchOfView, startView, viewOfSearch } from './view-state.ts'
+import { createViewStore, layerNames, searchOfView, startView, viewOfSearch } from './view-state.ts'
 import type { ViewState } from './view-state.ts'
 
 const points = fc.record({
@@ -44,6 +44,7 @@ const views: fc.Arbitrary<ViewState> = fc.record({
   range: optional(fc.record({ from: fc.nat(10), to: fc.integer({ min: 10, max: 99 }) })),
   beside: optional(fc.nat(40)),
   follow: fc.boolean(),
+  thumbnails: fc.boolean(),
 })
 
 describe('the view in the address', () => {
@@ -65,6 +66,20 @@ describe('the view in the address', () => {
       placement: { x: 1500, y: 1400, zoom: 4 },
       layers: ['clusters'],
     })
+  })
+  test('a drag leaves the rest of the page alone', () => {
+    const store = createViewStore(startView)
+    const place = { x: 1, y: 2, zoom: 3 }
+    store.set({ placement: place })
+    const still = store.getStill()
+    expect(still.placement).toEqual(place)
+    store.set({ placement: { ...place, x: 9 }, follow: false })
+    expect(store.getStill()).toBe(still)
+    expect(store.get().placement?.x).toBe(9)
+    store.set({ map: 'viridis' })
+    expect(store.getStill()).toMatchObject({ map: 'viridis', placement: { x: 9 } })
+    store.set({ placement: undefined })
+    expect(store.getStill().placement).toBeUndefined()
   })
   test('nonsense falls back', () => {
     expect(

@@ -45,6 +45,8 @@ export interface ViewState {
   beside: number | undefined
   /** Goes to the newest event by itself until the person pans. */
   follow: boolean
+  /** The filmstrip shows pictures. */
+  thumbnails: boolean
 }
 
 export const startView: ViewState = {
@@ -67,6 +69,7 @@ export const startView: ViewState = {
   range: undefined,
   beside: undefined,
   follow: false,
+  thumbnails: false,
 }
 
 function numberOf(text: string | null): number | undefined {
@@ -130,6 +133,7 @@ export function viewOfSearch(search: string): ViewState {
     range: rangeOf(query.get('events')),
     beside: wholeOf(query.get('beside')),
     follow: query.get('follow') === 'yes',
+    thumbnails: query.get('film') === 'yes',
   }
 }
 
@@ -162,11 +166,14 @@ export function searchOfView(view: ViewState): string {
   if (view.range !== undefined) parts.push(`events=${view.range.from}-${view.range.to}`)
   if (view.beside !== undefined) parts.push(`beside=${view.beside}`)
   if (view.follow) parts.push('follow=yes')
+  if (view.thumbnails) parts.push('film=yes')
   return parts.join('&')
 }
 
 export interface ViewStore {
   get: () => ViewState
+  /** The same object while only the place moves: for everything that need not be drawn anew sixty times a second. */
+  getStill: () => ViewState
   set: (change: Partial<ViewState>) => void
   subscribe: (listener: () => void) => () => void
 }
@@ -174,11 +181,19 @@ export interface ViewStore {
 /** The view lives outside of React: a drag changes it sixty times a second and only the canvas must follow. */
 export function createViewStore(start: ViewState): ViewStore {
   let state = start
+  let still = start
   const listeners = new Set<() => void>()
   return {
     get: () => state,
+    getStill: () => still,
     set: (change) => {
       state = { ...state, ...change }
+      // Whether the whole image is shown is not a movement.
+      const { placement } = state
+      const moved =
+        placement !== undefined && still.placement !== undefined ? { ...state, placement: still.placement } : state
+      const keys = Object.keys(state) as (keyof ViewState)[]
+      if (keys.some((key) => moved[key] !== still[key])) still = state
       for (const listener of listeners) listener()
     },
     subscribe: (listener) => {

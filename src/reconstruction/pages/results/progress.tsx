@@ -10,8 +10,9 @@ type Scanned = View['scanned']
 
 export function Progress(props: { view: View; busy: boolean }): ReactNode {
   const { runsDone, runsOf, images } = props.view.scanned
-  const facts = { done: formatCount(runsDone), all: formatCount(runsOf), images: formatCount(images) }
-  if (!props.busy && runsDone === runsOf) return <span role="status">{t('results.allRead', facts)}</span>
+  const facts = { done: formatCount(runsDone), all: formatCount(runsOf) }
+  if (!props.busy && runsDone === runsOf)
+    return <span role="status">{t('results.allRead', { runs: runsOf, count: images })}</span>
   return (
     <StateMark tone="info">
       <span role="status">{t('results.reading', facts)}</span>

@@ -138,7 +138,7 @@ function Results(props: Shown): ReactNode {
             ) : (
               <Answer to={answer}>
                 {(shown) => (
-                  <Said view={shown} state={state} set={set}>
+                  <Said view={shown} state={state} set={set} busy={answer.isPlaceholderData}>
                     <Spectrum
                       view={shown}
                       log={state.log}
@@ -203,12 +203,21 @@ function unitOf(state: ResultsState, text: string): string {
 }
 
 /** The sentence about the selection; where nothing passes it stands instead of an empty plot. */
-function Said(props: { view: View; state: ResultsState; set: Shown['set']; children: ReactNode }): ReactNode {
+function Said(props: {
+  view: View
+  state: ResultsState
+  set: Shown['set']
+  /** It is about the selection before; the answer to this one is on its way. */
+  busy: boolean
+  children: ReactNode
+}): ReactNode {
   const { flow, scanned } = props.view
   if (scanned.passed > 0)
     return (
       <>
-        <p role="status">{flow.says}</p>
+        <p role="status" aria-busy={props.busy} className={props.busy ? 'cy-quiet' : ''}>
+          {flow.says}
+        </p>
         {props.children}
       </>
     )

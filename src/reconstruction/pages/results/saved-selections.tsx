@@ -92,8 +92,8 @@ export function SavedSelections(props: { experiment: string; address: string; re
           </Button>
         </form>
       )}
-      {save.error !== null && <Problem error={save.error} />}
-      {remove.error !== null && <Problem error={remove.error} />}
+      {save.error !== null && <Problem error={save.error} title={t('results.notSaved')} />}
+      {remove.error !== null && <Problem error={remove.error} title={t('results.notDeleted')} />}
     </div>
   )
 }
