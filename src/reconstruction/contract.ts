@@ -171,6 +171,8 @@ export const lineageSchema = z.object({
   rawSha256: z.string(),
   /** '' when there was no truth beside the run. */
   truthSha256: z.string(),
+  /** Of the model of a campaign that names its own; '' without one, and for the shipped one, which is part of the code. */
+  modelSha256: z.string().default(''),
   /** Where it was made, and when (UTC ms); null until it has been. */
   host: z.string(),
   madeAtMs: z.int().nullable(),

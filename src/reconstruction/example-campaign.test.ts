@@ -73,6 +73,7 @@ test.skipIf(!hasLibraries)(
           calibrationId: 'test',
           rawSha256: '',
           truthSha256: '',
+          modelSha256: '',
           host: 'here',
           madeAtMs: null,
         },

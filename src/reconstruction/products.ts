@@ -125,6 +125,7 @@ function originMetadata(origin: ResultLineage | undefined): { key: string; value
     { key: 'cygnet.git_commit', value: origin.gitCommit ?? '' },
     { key: 'cygnet.raw_sha256', value: origin.rawSha256 },
     { key: 'cygnet.truth_sha256', value: origin.truthSha256 },
+    { key: 'cygnet.model_sha256', value: origin.modelSha256 },
   ]
 }
 

@@ -76,6 +76,7 @@ export async function inputsForTask(task: TaskRow, context: JobKindContext): Pro
       calibrationId: task.calibration_id,
       rawSha256: raw.sha256 ?? '',
       truthSha256: '',
+      modelSha256: '',
       host: hostname(),
       madeAtMs: null,
     },
@@ -94,7 +95,11 @@ export async function inputsForTask(task: TaskRow, context: JobKindContext): Pro
     // The logbook may not have read it yet; its bytes are what counts.
     inputs.lineage.truthSha256 = await hashOf(truth)
   }
-  if (campaign.script === null) inputs.model = await modelOf(campaign, calibration.bucket, mount)
+  if (campaign.script === null) {
+    inputs.model = await modelOf(campaign, calibration.bucket, mount)
+    const own = mounts.find(({ target }) => target === inputs.model?.path)
+    if (own !== undefined) inputs.lineage.modelSha256 = await hashOf(own.source)
+  }
   inputs.drs4Tables = await drs4TablesOf(calibration.bucket, raw.key, context, mount)
   return inputs
 }

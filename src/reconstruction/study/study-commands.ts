@@ -188,6 +188,7 @@ function printReport({ output }: CommandContext, report: StudyReport): void {
     { title: 'found', value: ({ found }) => found },
   ])
   const comparisons = report.sections.flatMap(({ number, comparisons: of }) => of.map((one) => ({ number, ...one })))
+  if (comparisons.length === 0) return
   output.table(comparisons, [
     { title: 'table', value: ({ number }) => number },
     { title: 'published value', value: ({ quantity }) => quantity },
