@@ -24,6 +24,7 @@ const counterparts: Counterpart[] = [
   { debianPackage: 'rclone', isThere: () => isCommand('rclone') },
   { debianPackage: 's3cmd', isThere: () => isCommand('s3cmd') },
   { debianPackage: 'attr', isThere: () => isCommand('getfattr') },
+  { debianPackage: 'poppler-utils', isThere: () => isCommand('pdftotext') },
 ]
 
 /** As root on Debian: installs what is missing. Otherwise says what is missing. Never fatal. */
@@ -74,7 +75,7 @@ export async function setUpPython(environment: NodeJS.ProcessEnv): Promise<NodeJ
   const python = join(folder, 'bin', 'python3')
   const stamp = join(folder, '.complete')
   if (!existsSync(stamp)) {
-    console.log('Making the Python environment of the tests (boto3, aws, scikit-learn, pyarrow) …')
+    console.log('Making the Python environment of the tests (boto3, aws, scikit-learn, pyarrow, uproot, onnx) …')
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     const options = ['-q', '--disable-pip-version-check', '--no-input', '-r', requirements]
