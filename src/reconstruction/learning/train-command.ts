@@ -1,9 +1,8 @@
 /** `cygnet reco train`: a model of recoils from simulated images, on the platform or on this machine alone. */
-import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 import { addVerb } from '../../foundation/command-line.ts'
 import type { CommandContext } from '../../foundation/command-line.ts'
-import { studyVerb } from '../study/study-commands.ts'
+import { studyVerb, whole } from '../study/study-commands.ts'
 
 interface TrainCommandOptions {
   experiment?: string
@@ -39,10 +38,4 @@ export function registerTrainCommand(reco: Command, context: CommandContext): vo
       const localFolder = local === true ? out : undefined
       await studyVerb(context, { kind: 'training', options, experiment, wait, pdf, localFolder, workers })
     })
-}
-
-function whole(text: string): number {
-  const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('It is a whole number.')
-  return number
 }

@@ -229,7 +229,8 @@ async function followLog(context: CommandContext, job: string): Promise<void> {
   }
 }
 
-function whole(text: string): number {
+/** An option that is a whole number. */
+export function whole(text: string): number {
   const number = Number(text)
   if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('It is a whole number.')
   return number
