@@ -1,8 +1,5 @@
 /** What an attempt at a task reads: the run, its truth, the pedestal map, and the lineage of what will come of them. */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { hostname } from 'node:os'
-import { pipeline } from 'node:stream/promises'
 import type { Mount } from '../compute/index.ts'
 import { calibrationById } from './calibrations.ts'
 import type { Campaign } from './campaign-contract.ts'
@@ -15,6 +12,7 @@ import type { ModelFile } from './learning/score-images.ts'
 import { noModel, shippedModel } from './model-parameters.ts'
 import { truthKeyOf } from './plan.ts'
 import { pathIfThere } from './product-store.ts'
+import { hashFiles } from './products.ts'
 import type { TaskRow } from './tasks.ts'
 
 const shippedModelInProgram = 'src/reconstruction/learning/default-recoil-model.json'
@@ -93,12 +91,12 @@ export async function inputsForTask(task: TaskRow, context: JobKindContext): Pro
   if (truth !== undefined) {
     inputs.truthPath = await mount(raw.bucket, truthKey, '/in/truth.json')
     // The logbook may not have read it yet; its bytes are what counts.
-    inputs.lineage.truthSha256 = await hashOf(truth)
+    inputs.lineage.truthSha256 = await hashFiles([truth])
   }
   if (campaign.script === null) {
     inputs.model = await modelOf(campaign, calibration.bucket, mount)
     const own = mounts.find(({ target }) => target === inputs.model?.path)
-    if (own !== undefined) inputs.lineage.modelSha256 = await hashOf(own.source)
+    if (own !== undefined) inputs.lineage.modelSha256 = await hashFiles([own.source])
   }
   inputs.drs4Tables = await drs4TablesOf(calibration.bucket, raw.key, context, mount)
   return inputs
@@ -129,10 +127,4 @@ async function drs4TablesOf(
   for (const key of keys) if ((await pathIfThere(context.storage, bucket, key)) === undefined) return null
   const cellPath = await mount(bucket, keys[0]!, '/in/drs4_table_cell.npy')
   return { cellPath, samplePath: await mount(bucket, keys[1]!, '/in/drs4_table_nsample.npy') }
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex')
 }

@@ -16,7 +16,8 @@ export interface Hdf5Picture {
 }
 
 const mostPixels = 100_000_000
-const inOrder = new Intl.Collator('en', { numeric: true })
+/** Names in the order of the numbers in them. */
+export const inOrder = new Intl.Collator('en', { numeric: true })
 
 /** The pictures of one file, in the order of their names, numbers counted as numbers. Throws `badPictures`. */
 export async function hdf5Pictures(path: string): Promise<Hdf5Picture[]> {

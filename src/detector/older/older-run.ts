@@ -5,7 +5,7 @@ import type { Frame } from '../camera.ts'
 import { detectorFaults } from '../errors.ts'
 import { picturesOf, readRootPicture } from '../root-file/root-pictures.ts'
 import { openRootFile } from '../root-file/root-reader.ts'
-import { hdf5Pictures, readHdf5Picture } from './hdf5-pictures.ts'
+import { hdf5Pictures, inOrder, readHdf5Picture } from './hdf5-pictures.ts'
 import type { Hdf5Picture } from './hdf5-pictures.ts'
 import { hisPictures, readHisPicture } from './his-file.ts'
 
@@ -18,8 +18,6 @@ export interface OlderRun {
   picture(k: number): Promise<Frame>
   close(): Promise<void>
 }
-
-const inOrder = new Intl.Collator('en', { numeric: true })
 
 /** Opens a file, or a folder of HDF5 files with one picture each. Throws `noSuchFile`, `badRootFile`, `badPictures`. */
 export async function openOlderRun(path: string): Promise<OlderRun> {

@@ -10,6 +10,7 @@
  *    then both are refitted to the points inside the tube until those stay the same.
  */
 import type { Draws } from './seeded-random.ts'
+import { secondMoments } from './second-moments.ts'
 
 /** f(u) = c0 + c1 t + c2 t^2 with t = (u - origin) / scale: keeps the sums of squares well conditioned. */
 export interface Polynomial {
@@ -175,22 +176,7 @@ export function fitTubeFast(points: Coordinates, order: Order, thickness: number
 
 /** The line of the largest spread, as v over u; the spread along u is at least as large as along v. */
 function principalAxis({ u, v, n }: Coordinates, frame: { origin: number; scale: number }): Polynomial | undefined {
-  let uMean = 0
-  let vMean = 0
-  for (let at = 0; at < n; at++) {
-    uMean += u[at]!
-    vMean += v[at]!
-  }
-  uMean /= n
-  vMean /= n
-  let uu = 0
-  let uv = 0
-  let vv = 0
-  for (let at = 0; at < n; at++) {
-    uu += (u[at]! - uMean) ** 2
-    uv += (u[at]! - uMean) * (v[at]! - vMean)
-    vv += (v[at]! - vMean) ** 2
-  }
+  const { uMean, vMean, uu, uv, vv } = secondMoments(u, v, n)
   if (!(uu > 0)) return undefined
   const slope = Math.tan(0.5 * Math.atan2(2 * uv, uu - vv))
   const c1 = slope * frame.scale

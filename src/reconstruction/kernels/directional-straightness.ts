@@ -13,6 +13,7 @@
  */
 import { createDraws } from './seeded-random.ts'
 import type { Draws } from './seeded-random.ts'
+import { secondMoments } from './second-moments.ts'
 
 export interface StraightnessPoints {
   /** Cell row and column. */
@@ -82,22 +83,7 @@ export function straightness(
 
 /** False for seeds that are nearly as wide as long: of such a seed far less than 95 % lie within the deviation of any line. */
 export function canBeStraight({ row, column, n }: StraightnessPoints): boolean {
-  let uMean = 0
-  let vMean = 0
-  for (let at = 0; at < n; at++) {
-    uMean += row[at]!
-    vMean += column[at]!
-  }
-  uMean /= n
-  vMean /= n
-  let uu = 0
-  let uv = 0
-  let vv = 0
-  for (let at = 0; at < n; at++) {
-    uu += (row[at]! - uMean) ** 2
-    uv += (row[at]! - uMean) * (column[at]! - vMean)
-    vv += (column[at]! - vMean) ** 2
-  }
+  const { uu, uv, vv } = secondMoments(row, column, n)
   const difference = Math.hypot(uu - vv, 2 * uv)
   return uu + vv - difference <= roundRatio * (uu + vv + difference)
 }
