@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'src/**/*.test.tsx', 'tools/**/*.test.ts'],
+    setupFiles: ['tools/property-tests.ts'],
     pool: 'threads',
     isolate: false,
     testTimeout: 60_000,

@@ -90,8 +90,12 @@ async function next(): Promise<void> {
     const step = await reading.next()
     answer(step.done ? { end: true } : step.value)
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    answer({ problem: error instanceof Error ? error.message : String(error), ...(code === undefined ? {} : { code }) })
+    // Only what the system says (no such file, no access) is not the file's fault; libraries and zlib have codes too.
+    const { code, syscall } = error as NodeJS.ErrnoException
+    answer({
+      problem: error instanceof Error ? error.message : String(error),
+      ...(code === undefined || syscall === undefined ? {} : { code }),
+    })
   }
 }
 

@@ -396,7 +396,19 @@ describe('bad files', () => {
           }
         },
       ),
-      { numRuns: process.env.CYGNET_LONG === 'detector' ? 40 : 4 },
+      {
+        numRuns: process.env.CYGNET_LONG === 'detector' ? 400 : 5,
+        // A decoder's error that carries a code of its own.
+        examples: [
+          [
+            [
+              [885, 0],
+              [0, 0],
+            ],
+            136,
+          ],
+        ],
+      },
     )
     const zipped = gzipSync([head, ...data.map((one) => `${one},0,1,2,3,5,,`)].join('\n'))
     const cut = await faultOf(await fileOf(zipped.subarray(0, zipped.length - 40), 'tracks.csv.gz'))
