@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 try {
   await installPackages(root)
   const runtime = chooseRuntime()
-  const servesPages = ['up', 'demo', 'test'].includes(process.argv[2] ?? '')
+  const servesPages = ['up', 'upgrade', 'install-service', 'demo', 'test', 'bundle'].includes(process.argv[2] ?? '')
   if (servesPages) await buildWebApp(root, runtime)
   process.stdout.write(`${runtime}\n`)
 } catch (error) {

@@ -1,201 +1,114 @@
 /**
- * Kill -9 of every kind of process at random moments while runs stream in; afterwards a checker proves that nothing
- * acknowledged is missing and that every run was reconstructed exactly once. The seed is printed; set
- * CYGNET_CHAOS_SEED to replay its choices, CYGNET_CHAOS_KILLS for a longer campaign.
+ * Kill -9 of every kind of process, at random moments and at named failpoints, while runs, uploads, jobs, campaigns and
+ * notebooks go on. Afterwards a checker proves from outside that nothing acknowledged is missing and nothing happened
+ * twice. The seed decides all choices: CYGNET_CHAOS_SEED replays them, CYGNET_CHAOS_KILLS makes it longer. Every kill and
+ * every acknowledgement stands in out/chaos-<seed>.jsonl.
  */
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { cygnet, eventually, logTails, startPlatform } from './platform.ts'
-import {
-  keepAgent,
-  setUpExperiment,
-  sha256OfFile,
-  sha256OfObject,
-  showReconstruction,
-  showRun,
-  type Scenario,
-} from './scenario.ts'
+import { checkEverything, type Verdict } from './chaos-check.ts'
+import { startJobs } from './chaos-jobs.ts'
+import { carryOut, type Load, type Tally } from './chaos-kills.ts'
+import { endProcessesOf } from './chaos-leftovers.ts'
+import { isLong, leastPerKind, planOf, victimKinds } from './chaos-plan.ts'
+import { startRuns } from './chaos-runs.ts'
+import { keepSession } from './chaos-sessions.ts'
+import { openArming } from './chaos-victims.ts'
+import { openWorld, type World } from './chaos-world.ts'
+import { startWriters } from './chaos-writers.ts'
+import { campaignFailpoints } from './failpoints.ts'
+import { eventually, logTails, startPlatform } from './platform.ts'
+import { experiment, keepAgent, setUpExperiment } from './scenario.ts'
 
-const victims = ['agent', 'gateway', 'control', 'shim'] as const
-type Victim = (typeof victims)[number]
+const seed = Number(process.env.CYGNET_CHAOS_SEED ?? process.env.CYGNET_SEED ?? 4)
+const kills = Number(process.env.CYGNET_CHAOS_KILLS ?? 35)
+/** Sessions that are killed, and one that must outlive everything around it. */
+const hunted = ['hunted-1', 'hunted-2']
+const sheltered = 'sheltered'
 
-const seed = Number(process.env.CYGNET_CHAOS_SEED ?? Date.now() % 1_000_000)
-const kills = Number(process.env.CYGNET_CHAOS_KILLS ?? 20)
-const leastPerVictim = Math.floor(kills / 5)
-/** 33 MB each, twice on the disk; a long campaign gets longer pauses instead of more of them. */
-const runs = Math.min(100, Math.max(8, Math.ceil(kills / 2)))
-const pauseSeconds = Math.max(0.5, kills / runs - 1.5)
-
-test(
-  `${kills} kill -9 during a stream of runs, seed ${seed}`,
-  { timeout: 60_000 * Math.max(8, kills / 4) },
-  async () => {
-    const platform = await startPlatform()
-    const random = generator(seed)
-    const scenario = await setUpExperiment(platform)
-    const agent = keepAgent(scenario)
-    try {
-      const detector = cygnet([
-        ...[
-          'daq',
-          'simulate',
-          '--dir',
-          scenario.daq,
-          '--runs',
-          String(runs),
-          '--images',
-          '3',
-          '--pedestal-images',
-          '5',
-          '--seed',
-          String(seed),
-        ],
-        ...['--pace', '0.2', '--pause', String(pauseSeconds), '--json'],
-      ])
-      detector.stdout!.resume()
-      detector.stderr!.resume()
-      const written = new Promise<void>((done) => detector.once('exit', () => done()))
-
-      const killed = await killAround(scenario, agent, random)
-      await written
-      expect(Math.min(...victims.map((victim) => killed[victim]))).toBeGreaterThanOrEqual(leastPerVictim)
-      console.info(`chaos seed ${seed}: killed ${JSON.stringify(killed)}, ${runs + 1} runs`)
-
-      for (let number = 1; number <= runs + 1; number++) await checkRun(scenario, number)
-      const health = await fetch(`${platform.platformUrl}/api/health`)
-      expect(health.status).toBe(200)
-    } catch (error) {
-      console.error(logTails(platform).slice(-20_000))
-      throw error
-    } finally {
-      await agent.stop()
-      await platform.stop()
-    }
-  },
-)
-
-async function killAround(scenario: Scenario, agent: { pid(): number | undefined }, random: () => number) {
-  const killed: Record<Victim, number> = { agent: 0, gateway: 0, control: 0, shim: 0 }
-  const total = () => Object.values(killed).reduce((sum, count) => sum + count, 0)
-  while (total() < kills) {
-    await sleep(200 + random() * 1_300)
-    // Whoever lags behind comes first, so that each kind gets its share whatever the dice say.
-    const choice = victims.filter((victim) => killed[victim] < leastPerVictim)
-    const from = choice.length > 0 ? choice : victims
-    const victim = from[Math.floor(random() * from.length)]!
-    const pid = victim === 'shim' ? await runningShim(scenario) : pidOf(scenario, agent, victim, random)
-    if (pid !== undefined && kill(pid)) killed[victim]++
-  }
-  return killed
-}
-
-function pidOf(
-  { platform }: Scenario,
-  agent: { pid(): number | undefined },
-  victim: Victim,
-  random: () => number,
-): number | undefined {
-  if (victim === 'agent') return agent.pid()
-  return platform.pidOf(victim === 'control' ? 'control' : `gateway-${random() < 0.5 ? 1 : 2}`)
-}
-
-/** Waits for a job to be running and answers its shim; without runs left to reconstruct, asks for one again. */
-async function runningShim(scenario: Scenario): Promise<number> {
-  const folder = join(scenario.platform.home, 'jobs')
-  let asked = 0
-  return eventually('a running job', async () => {
-    for (const attempt of readdirSync(folder)) {
-      const claim = join(folder, attempt, 'claim', 'shim.json')
-      if (!existsSync(claim) || existsSync(join(folder, attempt, 'done.json'))) continue
-      const { pid } = JSON.parse(readFileSync(claim, 'utf8')) as { pid: number }
-      if (isAlive(pid)) return pid
-    }
-    if (Date.now() - asked > 5_000) {
-      asked = Date.now()
-      await reconstructAgain(scenario)
-    }
-    return undefined
-  })
-}
-
-async function reconstructAgain({ call }: Scenario): Promise<void> {
-  const campaign = `again-${Date.now()}`
-  const body = { series: 'sim', range: { from: 2, to: 3 }, campaign }
-  await call('POST', '/api/experiments/demo/campaigns', { name: campaign }).catch(() => undefined)
-  await call('POST', '/api/experiments/demo/reconstruction', body).catch(() => undefined)
-}
-
-/** Everything the platform promised about one run, looked at from outside. */
-async function checkRun(scenario: Scenario, number: number): Promise<void> {
-  const run = `sim:${number}`
-  const detail = await eventually(
-    `${run} closed and its files safe`,
-    async () => {
-      const answer = await showRun(scenario, run)
-      const settled =
-        answer.run.state === 'closed' &&
-        answer.files.length === 2 &&
-        answer.files.every((file) => file.state === 'safe')
-      return settled ? answer : undefined
-    },
-    180_000,
+test(`${kills} kill -9 of everything, seed ${seed}`, { timeout: 600_000 + kills * 6_000 }, async () => {
+  const home = mkdtempSync(join(tmpdir(), 'cygnet-chaos-'))
+  writeFileSync(
+    join(home, 'cygnet.yaml'),
+    'compute:\n  cpuMilli: 6000\n  memoryMiB: 12000\nnotebooks:\n  memoryMiB: 512\n',
   )
-  expect(detail.run.images).toBe(detail.run.kind === 'pedestal' ? 5 : 3)
-  for (const file of detail.files) {
-    const original = await sha256OfFile(join(scenario.daq, file.key.slice(file.key.lastIndexOf('/') + 1)))
-    expect(await sha256OfObject(scenario, file.bucket, file.key)).toBe(original)
-    expect(file.sha256).toBe(original)
+  const arming = openArming()
+  const environment = { CYGNET_TEST: '1', CYGNET_FAILPOINTS_FILE: arming.path }
+  const platform = await startPlatform({ home, environment })
+  let world: World | undefined
+  let isGreen = false
+  try {
+    world = await openWorld({ seed, kills, platform, scenario: await setUpExperiment(platform) })
+    const load = await startLoad(world, environment)
+    const steps = planOf(seed, kills)
+    const startedMs = performance.now()
+    const tally = await carryOut(world, load, steps, arming)
+    const tookSeconds = (performance.now() - startedMs) / 1000
+    const verdict = await checkEverything(world, load)
+    judge(world, tally, verdict)
+    console.info(lineOf(tally, verdict, tookSeconds))
+    isGreen = true
+  } catch (error) {
+    console.error(logTails(platform).slice(-20_000))
+    console.error(`chaos seed ${seed}: see ${world?.logPath} and, for the state it left, ${home}`)
+    throw error
+  } finally {
+    if (world !== undefined) world.isOver = true
+    for (const daq of world?.daqs ?? []) await daq.agent.stop()
+    await world?.supervised
+    await platform.stop()
+    arming.close()
+    endProcessesOf(home)
+    if (isGreen) rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
-  const { tasks, summaries } = await eventually(
-    `${run} reconstructed`,
-    async () => {
-      const answer = await showReconstruction(scenario, run)
-      return answer.tasks.length > 0 && answer.tasks.every((task) => task.state === 'done') ? answer : undefined
-    },
-    180_000,
+})
+
+async function startLoad(world: World, environment: NodeJS.ProcessEnv): Promise<Load> {
+  const { scenario } = world
+  const setup = { name: 'lime-gz', title: 'The compressing DAQ', series: 'gz' }
+  await scenario.call('POST', `/api/experiments/${experiment}/setups`, setup)
+  for (const name of [...hunted, sheltered])
+    await scenario.call('POST', '/api/experiments', { name, title: name, setup: 'none', series: name })
+  const folder = join(world.platform.home, 'daq-gz')
+  mkdirSync(folder)
+  const second = { folder, setup: 'lime-gz', series: 'gz', flags: ['--compress'], environment }
+  world.daqs.push(
+    { folder: scenario.daq, series: 'sim', agent: keepAgent(scenario, { environment }) },
+    { folder, series: 'gz', agent: keepAgent(scenario, second) },
   )
-  const main = summaries.filter((summary) => summary.campaign === 'main')
-  expect(main.length).toBe(detail.run.kind === 'pedestal' ? 0 : 1)
-  expect(new Set(tasks.map((task) => task.id)).size).toBe(tasks.length)
-  for (const { bucket, prefix, images } of main) {
-    expect(images).toBe(3)
-    const { items } = await scenario.call<{ items: { kind: string; name: string }[] }>(
-      'GET',
-      `/api/buckets/${bucket}/objects?prefix=${encodeURIComponent(`${prefix}/`)}`,
-    )
-    const names = items.filter(({ kind }) => kind === 'object').map(({ name }) => name)
-    expect(new Set(names).size).toBe(names.length)
-    expect(names).toContain('clusters.parquet')
-    expect(names).toContain('summary.json')
+  const keepers = [keepSession(world, sheltered, true), ...hunted.map((name) => keepSession(world, name, false))]
+  await eventually('the notebooks', async () => (keepers.every((keeper) => keeper.isBusy) ? true : undefined), 120_000)
+  return {
+    keepers,
+    writers: startWriters(world, 3),
+    jobs: startJobs(world),
+    runs: startRuns(world, isLong(world.kills) ? 10 : 5),
   }
 }
 
-function kill(pid: number): boolean {
-  try {
-    process.kill(pid, 'SIGKILL')
-    return true
-  } catch {
-    return false
-  }
+function judge(world: World, tally: Tally, verdict: Verdict): void {
+  const problems = [...verdict.lost, ...verdict.doubled, ...verdict.wrong, ...world.violations]
+  for (const problem of problems) world.record('PROBLEM', { problem })
+  expect(problems, `seed ${seed}, ${world.logPath}`).toEqual([])
+  // A campaign that did less than was planned has proved less than it says.
+  expect(tally.kills).toBeGreaterThanOrEqual(kills)
+  for (const kind of victimKinds)
+    expect(tally.perKind[kind], `kills of ${kind}`).toBeGreaterThanOrEqual(leastPerKind(kills))
+  expect(verdict.acknowledged).toBeGreaterThan(kills)
+  if (!isLong(kills)) return expect(tally.failpoints.size).toBeGreaterThanOrEqual(4)
+  expect(Object.keys(campaignFailpoints).filter((name) => !tally.failpoints.has(name))).toEqual([])
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** mulberry32: small, seeded, good enough to choose victims. */
-function generator(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
+function lineOf({ kills: done, perKind, failpoints }: Tally, verdict: Verdict, tookSeconds: number): string {
+  const kinds = victimKinds.map((kind) => `${kind}:${perKind[kind]}`).join(',')
+  const fired = [...failpoints.values()].reduce((sum, count) => sum + count, 0)
+  const { acknowledged, runs, results, jobs, kernels, lost, doubled, ledger } = verdict
+  return [
+    `campaign chaos seed=${seed} kills=${done} per-kind=${kinds} failpoints=${failpoints.size} at-failpoints=${fired}`,
+    `acknowledged=${acknowledged} runs=${runs} results=${results} jobs=${jobs} kernels=${kernels} facts=${ledger.facts}`,
+    `attempts=${ledger.attempts} intervals=${ledger.intervals} seconds=${Math.round(tookSeconds)}`,
+    `lost=${lost.length} doubled=${doubled.length}`,
+  ].join(' ')
 }

@@ -47,13 +47,18 @@ export interface AgentProcess {
 }
 
 /** Runs `daq watch`, and again whenever it dies, as an init system would. */
-export function keepAgent({ platform, daq, keyFile }: Scenario): AgentProcess {
+export function keepAgent(
+  { platform, daq, keyFile }: Scenario,
+  options: { folder?: string; setup?: string; series?: string; flags?: string[]; environment?: NodeJS.ProcessEnv } = {},
+): AgentProcess {
   const lines: Record<string, unknown>[] = []
   let child: ChildProcess
   let stopping = false
-  const argv = ['daq', 'watch', daq, '-e', experiment, '--setup', 'lime', '--series', 'sim']
+  const { folder = daq, setup = 'lime', series = 'sim', flags = [], environment = {} } = options
+  const argv = ['daq', 'watch', folder, '-e', experiment, '--setup', setup, '--series', series, ...flags]
   const start = () => {
-    child = cygnet([...argv, '--server', platform.platformUrl, '--key-file', keyFile, '--idle', '3', '--json'])
+    const place = ['--server', platform.platformUrl, '--key-file', keyFile, '--idle', '3', '--json']
+    child = cygnet([...argv, ...place], environment)
     child.stderr!.resume()
     createInterface({ input: child.stdout! }).on('line', (line) =>
       lines.push(JSON.parse(line) as Record<string, unknown>),
@@ -91,7 +96,7 @@ export interface RunAnswer {
 }
 
 export interface ReconstructionAnswer {
-  tasks: { id: string; state: string; kind: string; reason: string | null; jobId: string | null }[]
+  tasks: { id: string; state: string; kind: string; campaign: string; reason: string | null; jobId: string | null }[]
   summaries: {
     campaign: string
     bucket: string

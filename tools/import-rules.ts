@@ -4,6 +4,8 @@ import type { IForbiddenRuleType } from 'dependency-cruiser'
 import { rooms } from './rooms.ts'
 
 const nothing = '$a'
+/** Folders that only tests enter; the copy of the program that runs is without them. */
+const forTests = '/(faults|isolation|simulation)/'
 
 /** A room looks only down. */
 const floors = rooms.map((room, floor): IForbiddenRuleType => {
@@ -117,6 +119,7 @@ export const importRules: IForbiddenRuleType[] = [
         '(^|/)test-[^/]+\\.ts$',
         '(^|/)sample-[^/]+\\.ts$',
         'testing\\.ts$',
+        forTests,
       ],
     },
     to: { path: ['^src/foundation/testing\\.ts$', '^src/foundation/adapters/test-'] },
@@ -145,7 +148,15 @@ export const importRules: IForbiddenRuleType[] = [
     severity: 'error',
     from: {
       path: '^src/',
-      pathNot: ['\\.test\\.tsx?$', 'testing', '/test-', '^src/shell/web/', '/pages/', '^src/foundation/browser'],
+      pathNot: [
+        '\\.test\\.tsx?$',
+        'testing',
+        '/test-',
+        forTests,
+        '^src/shell/web/',
+        '/pages/',
+        '^src/foundation/browser',
+      ],
     },
     to: { dependencyTypes: ['npm-dev'] },
   },

@@ -13,6 +13,7 @@ async function checkout(npmScript: string) {
   const home = join(path, 'a checkout')
   await mkdir(join(home, 'src/shell'), { recursive: true })
   await cp(join(root, 'bin'), join(home, 'bin'), { recursive: true })
+  await cp(join(root, 'packaging'), join(home, 'packaging'), { recursive: true })
   await copyFile(join(root, 'cygnet'), join(home, 'cygnet'))
   await writeFile(join(home, 'package.json'), '{"type":"module"}')
   await writeFile(join(home, 'package-lock.json'), '{"packages":{"":{},"node_modules/a":{}}}')

@@ -23,8 +23,11 @@ const counterparts: Counterpart[] = [
   { debianPackage: 'python3-venv', isThere: () => succeeds('python3', ['-c', 'import ensurepip, venv']) },
   { debianPackage: 'rclone', isThere: () => isCommand('rclone') },
   { debianPackage: 's3cmd', isThere: () => isCommand('s3cmd') },
+  { debianPackage: 'strace', isThere: () => isCommand('strace') },
+  { debianPackage: 'xfsprogs', isThere: () => existsSync('/usr/sbin/mkfs.xfs') },
   { debianPackage: 'attr', isThere: () => isCommand('getfattr') },
   { debianPackage: 'poppler-utils', isThere: () => isCommand('pdftotext') },
+  { debianPackage: 'nginx-light', isThere: () => isCommand('nginx') },
 ]
 
 /** As root on Debian: installs what is missing. Otherwise says what is missing. Never fatal. */

@@ -2,9 +2,11 @@
  * ./cygnet test: sets up what the tests need, runs all of them, and ends with exactly 'N passed, N failed, N skipped'.
  * ./cygnet test --long ROOM: the long version of one room's tests (more rounds, more kills).
  * ./cygnet test --long chaos: 1000 random kills over the whole chain (CYGNET_CHAOS_KILLS, CYGNET_CHAOS_SEED change that).
+ * ./cygnet test --long simulation: 10 000 seeds of the deterministic simulation. --long faults: power cuts, full and
+ * failing disks, cut networks and jumping clocks. CYGNET_SEED replays either; a campaign's last line says what it did.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { printCheck, runChecks } from './check.ts'
@@ -16,7 +18,7 @@ import { setUpPackages, setUpPython } from './test-set-up.ts'
 const { values } = parseArgs({ options: { long: { type: 'string' } } })
 /** A step that hangs is a failure, not a night without answer. */
 const stepMs = (values.long === undefined ? 40 : 80) * 60_000
-const campaigns: readonly string[] = [...rooms, 'chaos']
+const campaigns: readonly string[] = [...rooms, 'chaos', 'simulation', 'faults']
 if (values.long !== undefined && !campaigns.includes(values.long)) {
   console.error(`error: there is no long campaign '${values.long}'.\n  There are ${campaigns.join(', ')}.`)
   process.exit(2)
@@ -45,10 +47,19 @@ if (values.long === undefined) {
 } else if (values.long === 'chaos') {
   environment.CYGNET_CHAOS_KILLS ??= '1000'
   await vitest('chaos', 'long', ['--config', 'e2e/vitest.config.ts', 'e2e/chaos.test.ts'])
+} else if (values.long === 'simulation') {
+  await vitest('simulation', 'long', filesNamed('src/*/simulation.test.ts'))
+} else if (values.long === 'faults') {
+  await vitest('faults', 'long', filesNamed('src/*/faults/*.test.ts'))
+  await vitest('faults of the whole platform', 'long', ['--config', 'e2e/vitest.config.ts', 'e2e/faults.test.ts'])
 } else {
   await vitest(`long tests of ${values.long}`, 'long', [`src/${values.long}/`])
 }
 finish()
+
+function filesNamed(pattern: string): string[] {
+  return globSync(pattern, { cwd: root })
+}
 
 async function vitest(title: string, name: string, argv: string[]): Promise<void> {
   heading(title)

@@ -37,6 +37,8 @@ export function judge(done: DoneMarker, job: Counters, lastLogLine: string): Ver
       return failed(`it used more than the ${job.memoryMiB} MiB of memory it asked for`)
     case 'log-too-large':
       return failed('it printed more than a log may hold')
+    case 'disk-full':
+      return failed('the disk was nearly full and it went on filling it')
     case 'launch-failed':
       return lost(`it could not be launched: ${done.detail ?? 'no message'}`, job)
     case 'exited':

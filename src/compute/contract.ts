@@ -69,9 +69,20 @@ export const job = z.object({
 })
 export type Job = z.infer<typeof job>
 
+/** What the kernel takes as one argument of a program (execve(2)): no NUL, at most 128 KiB; and it must be real text. */
+const argument = z
+  .string()
+  .min(1)
+  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'an argument cannot hold a NUL or half a character')
+  .refine((text) => text.length < 32_000, 'an argument is too long; put it into a file')
+
 export const submitCommand = z.object({
   /** A program of the environment (or an absolute path inside the sandbox) and its arguments. No shell is involved. */
-  argv: z.array(z.string().min(1)).min(1).max(1024),
+  argv: z
+    .array(argument)
+    .min(1)
+    .max(1024)
+    .refine((all) => all.reduce((sum, one) => sum + one.length, 0) <= 500_000, 'all arguments together are too long'),
   title: z.string().max(200).optional(),
   /** `system` is the machine's own /usr; `notebook` is the environment notebooks use. */
   environment: z
@@ -134,6 +145,10 @@ export const computeConfig = z.object({
   interactiveMemoryMiB: z.number().int().min(0).default(1024),
   /** off: nobody but the owner of this Cygnet runs code. */
   sandbox: z.enum(['auto', 'off']).default('auto'),
+  /** off: limits as on a machine whose cgroups cannot be used, by watching. */
+  cgroups: z.enum(['auto', 'off']).default('auto'),
+  /** With less free than this, a job that goes on filling the disk is ended. */
+  diskReserveMiB: z.number().int().min(0).default(2048),
 })
 
 const jobParams = z.object({ job: z.string().min(1) })

@@ -8,15 +8,14 @@ import { openDatabase, type AnyTransaction, type OpenedDatabase } from '../found
 import { forEachDatabase, temporaryDirectory } from '../foundation/testing.ts'
 import type { Job } from './contract.ts'
 import { readClaim } from './job-folder.ts'
-import type { ComputeOptions } from './room.ts'
-import { commandSpec, openTestRoom, shell, type TestRoom } from './testing.ts'
+import { commandSpec, openTestRoom, shell, type TestRoom, type TestRoomOptions } from './testing.ts'
 
 interface OpenRoom extends TestRoom {
   folder: string
 }
 
 async function openRoom(
-  options: Partial<ComputeOptions> = {},
+  options: TestRoomOptions = {},
   given: { database?: OpenedDatabase; folder?: string; start?: boolean } = {},
 ): Promise<OpenRoom> {
   const folder = given.folder ?? (await temporaryDirectory()).path
@@ -89,10 +88,11 @@ forEachDatabase('a job', (open) => {
       ),
     )
     const job = await room.compute.ended(id)
-    expect(job).toMatchObject({ state: 'done', exitCode: 0, attempt: 1, reason: null })
+    expect(job).toMatchObject({ state: 'done', exitCode: 0, attempt: 1 })
+    expect(job.reason).toBe("not kept of /out: 1 that are no plain files ('link')")
     expect(job.outputs.map((output) => output.name)).toEqual(['r.txt', 'sub/d'])
     expect(job.used!.wallSeconds).toBeGreaterThan(0)
-    expect(await logOf(room, job)).toMatch(/^hello\n\d+\n$/)
+    expect(await logOf(room, job)).toMatch(/^hello\n\d+\ncygnet: not kept of \/out: /)
     const usage = await usageOf(room, id)
     expect(usage.map((row) => [row.resource, Number(row.allocated), row.outcome])).toEqual(
       expect.arrayContaining([
@@ -444,7 +444,10 @@ describe('kill -9', () => {
 
 describe('without a sandbox', () => {
   test('nobody but the owner runs anything', async () => {
-    const room = await openRoom({ config: { interactiveMemoryMiB: 0, sandbox: 'off' }, trustedOwnerIds: ['person-b'] })
+    const room = await openRoom({
+      config: { interactiveMemoryMiB: 0, sandbox: 'off' },
+      trustedOwnerIds: () => ['person-b'],
+    })
     const { id } = await room.submit()
     const job = await room.compute.ended(id)
     expect(job.state).toBe('failed')
@@ -456,7 +459,10 @@ describe('without a sandbox', () => {
   })
 
   test("the owner's work sees the same paths, and its runaways are found", async () => {
-    const room = await openRoom({ config: { interactiveMemoryMiB: 0, sandbox: 'off' }, trustedOwnerIds: ['person-a'] })
+    const room = await openRoom({
+      config: { interactiveMemoryMiB: 0, sandbox: 'off' },
+      trustedOwnerIds: () => ['person-a'],
+    })
     const mark = `loose-${Math.random().toString(36).slice(2)}`
     const { id } = await room.submit(
       commandSpec([

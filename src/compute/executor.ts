@@ -73,9 +73,14 @@ export class Executor {
     await ensureDirectory(this.#options.jobsFolder, 0o711)
     await ensureDirectory(this.#options.homesFolder, 0o711)
     await ensureDirectory(this.#bell, 0o700)
-    this.#watcher = watch(this.#bell, (_event, name) => {
-      if (name !== null) this.#rung(name)
-    })
+    try {
+      this.#watcher = watch(this.#bell, (_event, name) => {
+        if (name !== null) this.#rung(name)
+      })
+    } catch (error) {
+      // Who runs user code under our own uid shares the kernel's count of watches with it; the sweep alone does.
+      this.#options.log.warn({ error }, 'bells cannot be heard: jobs are looked at every two seconds only')
+    }
     await this.#sweep()
     this.#timer = setInterval(() => void this.#guarded('sweep', () => this.#sweep()), sweepMs)
     this.#tidy(true)
@@ -259,10 +264,14 @@ export class Executor {
     if (claim === undefined) {
       if (this.#ours.has(name)) return
       // Nobody of this control waits for that shim: take its claim, so that it can never start.
-      if (await folders.revoke(folder)) return await this.#notStarted(job, number, folder)
-      if ((await folders.readClaim(folder)) === undefined) return await this.#notStarted(job, number, folder)
-      this.#again.add(name)
-      return
+      if (!(await folders.revoke(folder)) && (await folders.readClaim(folder)) !== undefined) {
+        this.#again.add(name)
+        return
+      }
+      // It had begun, and a power cut took its claim along with it.
+      if (attempt.claimed_ms !== null)
+        return await this.#lostShim(job, number, folder, folders.lostClaim(Number(attempt.claimed_ms)))
+      return await this.#notStarted(job, number, folder)
     }
     if (isSameProcess(claim)) {
       if (job.cancel_requested_ms !== null) await folders.askToStop(folder)
@@ -272,7 +281,7 @@ export class Executor {
       this.#again.add(name)
       return
     }
-    await this.#lostShim(job, number, folder)
+    await this.#lostShim(job, number, folder, claim)
   }
 
   async #notStarted(job: store.JobRow, number: number, folder: string): Promise<void> {
@@ -291,19 +300,21 @@ export class Executor {
   }
 
   /** The shim died without a done marker: first the proof that nothing of it lives, then the next attempt. */
-  async #lostShim(job: store.JobRow, number: number, folder: string): Promise<void> {
-    const { shimPath, log, clock } = this.#options
+  async #lostShim(job: store.JobRow, number: number, folder: string, claim: folders.ShimClaim): Promise<void> {
+    const { shimPath, log } = this.#options
     const { python } = await this.#options.sandbox
-    if (python === undefined || !(await folders.reap(python.path, shimPath, folder))) {
+    const isDead =
+      !folders.isOfThisBoot(claim) || (python !== undefined && (await folders.reap(python.path, shimPath, folder)))
+    if (!isDead) {
       log.error({ jobId: job.id, attempt: number }, 'what a dead shim left behind could not be ended; trying again')
       return
     }
     const beat = await folders.readBeat(folder)
-    const endedMs = clock.nowMs()
     await this.#conclude(job, {
       number,
       verdict: lost('the process that watched over it was killed', countersOf(job)),
-      endedMs,
+      // The last that is known of it: how long control was away is nobody's usage.
+      endedMs: beat?.atMs ?? claim.claimedMs,
       measured: { cpuSeconds: beat?.cpuSeconds ?? null, peakMemoryBytes: beat?.peakMemoryBytes ?? null },
     })
   }
@@ -350,7 +361,7 @@ export class Executor {
           verdict.next === 'again' && cancelled
             ? { state: 'cancelled' as const, reason: 'cancelled on request' }
             : verdict.next === 'succeed'
-              ? { state: 'succeeded' as const, reason: null }
+              ? { state: 'succeeded' as const, reason: done?.note ?? null }
               : verdict.next === 'end'
                 ? { state: verdict.state, reason: verdict.reason }
                 : undefined

@@ -20,13 +20,17 @@ export async function emptyFolder(folder: string, parts: { out: boolean }): Prom
   for (const name of ['private', 'session', ...(parts.out ? ['out'] : [])]) await removeTree(join(folder, name))
 }
 
-/** Also what a payload has made unwritable for itself; links are removed, never followed. */
+/**
+ * Also what a payload has made unwritable for itself, or deeper than a path can say: the programs of the system go down
+ * by descriptor, Node's `rm` does not. Links are removed, never followed.
+ */
 async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true })
   } catch {
-    await runCommand(['chmod', '-R', 'u+rwX', path], { timeoutMs: 60_000 })
-    await rm(path, { recursive: true, force: true })
+    await runCommand(['chmod', '-R', 'u+rwX', '--', path], { timeoutMs: 600_000 })
+    const { code, stderr } = await runCommand(['rm', '-rf', '--', path], { timeoutMs: 600_000 })
+    if (code !== 0) throw new Error(stderr.slice(0, 500))
   }
 }
 

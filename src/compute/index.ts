@@ -16,3 +16,6 @@ export {
 export type { JobSpec, JobKind, JobDone, RunningJob, Launch, Mount, Workspace, DoneMarker } from './model.ts'
 export type { EnvironmentResolver, ResolvedEnvironment } from './command-kind.ts'
 export { findPython, closedFolder, type Python } from './sandbox/python.ts'
+export { bubblewrapRequirement } from './sandbox/bubblewrap.ts'
+export { stopWork } from './stop-work.ts'
+export { inspectIsolation } from './sandbox/inspect.ts'

@@ -11,8 +11,9 @@ import { spawn } from 'node:child_process'
 import { chmod, chown, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { Fault } from '../foundation/errors.ts'
 import { readJsonFile } from '../foundation/files.ts'
-import { isSameProcess, runCommand, type ProcessIdentity } from '../foundation/processes.ts'
+import { isSameProcess, processIdentity, runCommand, type ProcessIdentity } from '../foundation/processes.ts'
 import { doneMarker, type DoneMarker } from './model.ts'
 import type { AttemptCgroup } from './sandbox/cgroups.ts'
 import type { PreparedCommand } from './sandbox/sandbox.ts'
@@ -33,6 +34,10 @@ export interface ShimSpec extends PreparedCommand {
     stopGraceMs: number
     logBytes: number
     fileBytes?: number
+    outputFiles?: number
+    oomScore: number
+    nice: number
+    diskReserve: { bytes: number; folders: string[] }
   }
 }
 
@@ -141,12 +146,41 @@ export async function readDone(folder: string): Promise<DoneMarker | undefined> 
   return await readJsonFile(join(folder, 'done.json'), doneMarker)
 }
 
-export async function readClaim(folder: string): Promise<(ProcessIdentity & { claimedMs: number }) | undefined> {
-  return await readJsonFile(join(folder, 'claim', 'shim.json'), shimClaim)
+export type ShimClaim = ProcessIdentity & { claimedMs: number }
+
+/**
+ * Who claimed the attempt. A claim that cannot be read was torn by a power cut, for it appears whole: its shim is of
+ * another boot, and dead.
+ */
+export async function readClaim(folder: string): Promise<ShimClaim | undefined> {
+  const path = join(folder, 'claim', 'shim.json')
+  try {
+    return await readJsonFile(path, shimClaim)
+  } catch (error) {
+    if (!isTorn(error)) throw error
+    const { mtimeMs } = await stat(path)
+    return lostClaim(Math.floor(mtimeMs))
+  }
+}
+
+/** Of a shim that a power cut ended. */
+export const lostClaim = (claimedMs: number): ShimClaim => ({ pid: 0, startTicks: 0, bootId: '', claimedMs })
+
+/** False: the machine was started again since, so that nothing of the attempt can be alive. True also when nobody can say now. */
+export function isOfThisBoot(claim: ShimClaim): boolean {
+  const own = processIdentity(process.pid)
+  return own === undefined || own.bootId === claim.bootId
 }
 
 export async function readBeat(folder: string): Promise<z.output<typeof beat> | undefined> {
-  return await readJsonFile(join(folder, 'heartbeat'), beat)
+  return await readJsonFile(join(folder, 'heartbeat'), beat).catch((error: unknown) => {
+    if (isTorn(error)) return undefined
+    throw error
+  })
+}
+
+function isTorn(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'foundation.invalid_file'
 }
 
 /** True when the payload was started: the shim writes its identity right after the launch. */

@@ -122,7 +122,11 @@ export async function startNext(
     .selectFrom('compute_job')
     .select(['id', 'class', 'cpu_milli', 'memory_mib'])
     .where((row) =>
-      row.or([row('state', '=', 'queued'), row.and([row('state', '=', 'parked'), row('until_ms', '<=', nowMs)])]),
+      row.or([
+        row('state', '=', 'queued'),
+        // Parked in what is now the future: the clock was put back, and nobody waits for it to come again.
+        row.and([row('state', '=', 'parked'), row.or([row('until_ms', '<=', nowMs), row('since_ms', '>', nowMs)])]),
+      ]),
     )
     .orderBy('priority')
     .orderBy('id')

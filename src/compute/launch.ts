@@ -7,7 +7,7 @@ import * as folders from './job-folder.ts'
 import type { JobKind, Launch, Mount, RunningJob, Workspace } from './model.ts'
 import { wrongMount } from './sandbox/arguments.ts'
 import { attemptCgroup } from './sandbox/cgroups.ts'
-import type { Sandbox } from './sandbox/sandbox.ts'
+import { defaultProcesses, type Sandbox } from './sandbox/sandbox.ts'
 
 export interface LaunchContext {
   /** HOME/jobs. */
@@ -22,7 +22,9 @@ export interface LaunchContext {
   /** Ports that the payload knows the platform by, on 127.0.0.1. */
   ports: { platform: number; s3: number }
   /** Whose work may run without a sandbox. */
-  trustedOwnerIds: readonly string[]
+  trustedOwnerIds: () => readonly string[]
+  /** Below this much free space no attempt may go on filling a disk that it writes to. */
+  diskReserveBytes: number
   workspaceOf(ownerId: string, experiment: string): Promise<Workspace>
   /** Environment of the shim itself: failpoints in tests. */
   shimEnvironment: Record<string, string>
@@ -38,6 +40,10 @@ export function requireSandbox(sandbox: Sandbox, ownerId: string, trustedOwnerId
   )
 }
 
+/** Who gives way first when the machine is short of memory (0 to 1000) or, without cgroups, of processors. */
+const interactiveManners = { oomScore: 300, nice: 0 }
+const batchManners = { oomScore: 500, nice: 5 }
+
 export async function launchAttempt(
   context: LaunchContext,
   kind: JobKind,
@@ -45,7 +51,7 @@ export async function launchAttempt(
   events: { bell: string; isCancelled(): Promise<boolean>; onExit(): void },
 ): Promise<void> {
   const { sandbox } = context
-  requireSandbox(sandbox, job.ownerId, context.trustedOwnerIds)
+  requireSandbox(sandbox, job.ownerId, context.trustedOwnerIds())
   if (sandbox.python === undefined) {
     throw computeErrors.pythonMissing(sandbox.status.notes.at(-1) ?? 'There is no usable python3 on this machine.')
   }
@@ -53,7 +59,8 @@ export async function launchAttempt(
   const isRoot = process.getuid?.() === 0
   const launch = await kind.prepare(job)
   const uid = launch.uid ?? workspace.uid
-  const owner = isRoot && sandbox.status.available ? { uid, gid: uid } : undefined
+  // With or without a sandbox: nothing of a person runs as root.
+  const owner = isRoot ? { uid, gid: uid } : undefined
   await folders.layOutFolder(job.folder, owner, launch.session === true)
   for (const file of launch.files) await folders.writePrivateFile(job.folder, file, owner)
   const home = join(context.homesFolder, workspace.personName)
@@ -85,11 +92,17 @@ export async function launchAttempt(
     limits: {
       memoryBytes: job.request.memoryMiB * 1024 * 1024,
       cpuMilli: job.request.cpuMilli,
-      processes: launch.limits?.processes ?? 1024,
+      processes: launch.limits?.processes ?? defaultProcesses,
       walltimeMs: job.request.walltimeMs,
       stopGraceMs: launch.limits?.stopGraceMs ?? 5_000,
       logBytes: launch.limits?.logBytes ?? 256 * 1024 * 1024,
       ...(launch.limits?.fileBytes !== undefined && { fileBytes: launch.limits.fileBytes }),
+      ...(launch.limits?.outputFiles !== undefined && { outputFiles: launch.limits.outputFiles }),
+      ...(launch.session ? interactiveManners : batchManners),
+      diskReserve: {
+        bytes: context.diskReserveBytes,
+        folders: mounts.filter(({ mode }) => mode === 'rw').map(({ source }) => source),
+      },
     },
   })
   if (await events.isCancelled()) await folders.askToStop(job.folder)

@@ -64,6 +64,8 @@ export interface Launch {
     stopGraceMs?: number
     /** No single file may grow beyond this. */
     fileBytes?: number
+    /** More files than this are not kept of /out; default 2000. */
+    outputFiles?: number
   }
   /** none: neither the owner's home nor the experiment's buckets; the payload sees its mounts and nothing else. */
   workspace?: 'all' | 'none'
@@ -80,7 +82,16 @@ export interface Workspace {
   buckets: { name: string; path: string; mode: 'ro' | 'rw' }[]
 }
 
-const endReason = z.enum(['exited', 'cancelled', 'walltime', 'memory', 'log-too-large', 'launch-failed', 'revoked'])
+const endReason = z.enum([
+  'exited',
+  'cancelled',
+  'walltime',
+  'memory',
+  'log-too-large',
+  'disk-full',
+  'launch-failed',
+  'revoked',
+])
 
 /** done.json, as the shim writes it. */
 export const doneMarker = z.object({
@@ -94,6 +105,8 @@ export const doneMarker = z.object({
   cpuSeconds: z.number(),
   peakMemoryBytes: z.number().int(),
   outputs: z.array(z.object({ name: z.string(), sizeBytes: z.number().int(), sha256: z.string() })),
+  /** What of /out is not among the outputs, and why; null when everything is. */
+  note: z.string().nullable().default(null),
 })
 export type DoneMarker = z.infer<typeof doneMarker>
 

@@ -89,6 +89,7 @@ describe('the end of an attempt', () => {
     cpuSeconds: 0,
     peakMemoryBytes: 0,
     outputs: [],
+    note: null,
   }
 
   test('losses are bounded, and the last one says how often', () => {
@@ -102,7 +103,15 @@ describe('the end of an attempt', () => {
 
   test('only success succeeds', () => {
     expect(judge(done, counters, '')).toEqual({ next: 'succeed' })
-    for (const reason of ['cancelled', 'walltime', 'memory', 'log-too-large', 'launch-failed', 'revoked'] as const) {
+    for (const reason of [
+      'cancelled',
+      'walltime',
+      'memory',
+      'log-too-large',
+      'disk-full',
+      'launch-failed',
+      'revoked',
+    ] as const) {
       expect(judge({ ...done, reason }, counters, '').next).not.toBe('succeed')
     }
     expect(judge({ ...done, exitCode: 75 }, counters, '')).toMatchObject({ next: 'again', counts: 'user_failures' })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { transact, type AnyTransaction, type OpenedDatabase } from '../foundation/database.ts'
+import { failpointEnvironment } from '../foundation/failpoints.ts'
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
 import { commandKind, findEnvironment, type EnvironmentResolver } from './command-kind.ts'
@@ -32,8 +33,8 @@ export interface ComputeOptions {
   config: z.output<typeof computeConfig>
   /** Ports payloads with the network `gateway` know the platform by. */
   ports: { platform: number; s3: number }
-  /** Ids whose work may run without a sandbox: the person who started Cygnet, and the platform itself. */
-  trustedOwnerIds: readonly string[]
+  /** Ids whose work may run without a sandbox, now: the person who started Cygnet, and the platform itself. */
+  trustedOwnerIds: () => readonly string[]
   /** Who a job's owner is on this machine and what of the experiment's data the job sees. */
   workspaceOf(ownerId: string, experiment: string): Promise<Workspace>
   /** PATH to look for bwrap and python3 on. */
@@ -105,6 +106,7 @@ export function openCompute(options: ComputeOptions): Compute {
       cacheFolder: options.cacheFolder,
       searchPath: options.searchPath,
       mode: config.sandbox,
+      cgroups: config.cgroups,
       label: `cygnet-${createHash('sha256').update(home).digest('hex').slice(0, 8)}`,
     }))
   const context = {
@@ -116,7 +118,8 @@ export function openCompute(options: ComputeOptions): Compute {
     ports: options.ports,
     trustedOwnerIds: options.trustedOwnerIds,
     workspaceOf: options.workspaceOf,
-    shimEnvironment: options.shimEnvironment ?? {},
+    diskReserveBytes: config.diskReserveMiB * 1024 * 1024,
+    shimEnvironment: options.shimEnvironment ?? failpointEnvironment(),
   }
   const tellChange = (jobId: string) => changes.emit('change', jobId)
   let executor: Executor | undefined
@@ -184,7 +187,7 @@ export function openCompute(options: ComputeOptions): Compute {
       return jobOf(await store.insertJob(trx, spec, capacity, clock))
     },
     async requireSandbox(ownerId) {
-      requireSandbox(await whichSandbox(), ownerId, options.trustedOwnerIds)
+      requireSandbox(await whichSandbox(), ownerId, options.trustedOwnerIds())
     },
     async cancel(jobId) {
       const row = await load(jobId)
@@ -247,9 +250,7 @@ export function openCompute(options: ComputeOptions): Compute {
     folderOf: (jobId, attempt) => join(context.jobsFolder, `${jobId}.${attempt}`),
     async writeFile(job, file) {
       const workspace = await options.workspaceOf(job.ownerId, job.experiment)
-      const { status } = await whichSandbox()
-      const owner =
-        process.getuid?.() === 0 && status.available ? { uid: workspace.uid, gid: workspace.uid } : undefined
+      const owner = process.getuid?.() === 0 ? { uid: workspace.uid, gid: workspace.uid } : undefined
       await writePrivateFile(join(context.jobsFolder, `${job.id}.${job.attempt}`), file, owner)
     },
     async machine() {

@@ -13,7 +13,6 @@ and exits 0; it refuses (exit 3) while the shim is alive.
 """
 import errno
 import os
-import stat
 import sys
 import time
 
@@ -21,10 +20,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from shim_processes import (  # noqa: E402
-    cgroup_folders,
+    bytes_written,
     cgroup_usage,
     children_of,
     end_all,
+    enter_cgroup,
     from_json,
     identity,
     is_same,
@@ -37,14 +37,24 @@ from shim_processes import (  # noqa: E402
     remove_cgroup,
     signal,
     signal_name_of,
+    temporary_bytes,
     to_json,
+    write_file,
 )
+from shim_outputs import close_log, manifest  # noqa: E402
 
 BEAT_SECONDS = 2.0
+# Looks at a disk that fills. What one attempt may still write below the reserve is a part of it.
+WATCH_SECONDS = 0.2
+EARLY, PART = 4, 8
+
+
+BORN_AT, BORN = time.time(), time.monotonic()
 
 
 def now_ms():
-    return int(time.time() * 1000)
+    """The wall clock as it stood when this shim began, and monotonic from there: a jump of it is nobody's usage."""
+    return int((BORN_AT + time.monotonic() - BORN) * 1000)
 
 
 def write_atomically(path, value, durable=False):
@@ -76,13 +86,21 @@ def read_json(path):
 
 
 def failpoint(name):
-    """Only for tests: CYGNET_TEST=1 and CYGNET_FAILPOINTS='shim.after-claim=kill'."""
+    """Only for tests: CYGNET_TEST=1 and CYGNET_FAILPOINTS='shim.after-claim=kill', or a file that comes and goes."""
     if os.environ.get("CYGNET_TEST") != "1":
         return
-    for part in os.environ.get("CYGNET_FAILPOINTS", "").split(","):
+    armed = os.environ.get("CYGNET_FAILPOINTS", "").split(",")
+    path = os.environ.get("CYGNET_FAILPOINTS_FILE", "")
+    in_file = read_text(path).split(",") if path else []
+    for part in armed + in_file:
         where, _, effect = part.strip().partition("=")
         if where != name:
             continue
+        if part in in_file:
+            try:
+                os.rename(path, "%s.fired.%d" % (path, os.getpid()))
+            except OSError:  # another process came first
+                continue
         if effect == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif effect.startswith("delay:"):
@@ -125,9 +143,7 @@ def launch(spec):
                 except (OSError, ValueError):
                     pass
             os.setsid()
-            for folder in cgroup_folders(spec):
-                with open(folder + "/cgroup.procs", "w") as handle:
-                    handle.write("0")
+            enter_cgroup(spec)
             set_limits(spec["limits"])
             # Sources first go out of the way of their targets.
             moved = {target: os.dup(source) for target, source in handles.items()}
@@ -151,8 +167,8 @@ def launch(spec):
                         os.close(number)
                     except OSError:
                         pass
-            if spec.get("directory"):
-                os.chdir(spec["directory"])
+            # What runs before the sandbox stands must find nothing that a user could have put there.
+            os.chdir(spec.get("directory") or "/")
             report_write = kept_report
             os.execve(spec["command"][0], spec["command"], spec["environment"])
         except BaseException as error:  # the only way to tell the parent
@@ -183,10 +199,14 @@ def set_limits(limits):
         except (OSError, ValueError):
             pass
 
-    lower(resource.RLIMIT_CORE, 0)
+    # 1, not 0: it also keeps the kernel from starting the machine's crash handler (core(5), "piping core dumps").
+    lower(resource.RLIMIT_CORE, 1)
     lower(resource.RLIMIT_NOFILE, limits.get("openFiles", 65536))
     if "fileBytes" in limits:
         lower(resource.RLIMIT_FSIZE, limits["fileBytes"])
+    # When the machine itself runs short, user code gives way before the platform does.
+    write_file("/proc/self/oom_score_adj", limits.get("oomScore", 500))
+    os.nice(limits.get("nice", 0))
 
 
 def politely(spec, child, number):
@@ -213,47 +233,35 @@ def politely(spec, child, number):
     return bool(targets)
 
 
-# --- outputs -------------------------------------------------------------------------------------------------------
+class DiskWatch:
+    """Whether a disk that the payload writes to is nearly full, and whether this payload goes on filling it.
 
+    Homes have no quota: this is what keeps the last of the disk for the platform and for everybody else.
+    """
 
-def manifest(folder):
-    """Regular files below `out`, with their sums. Links are not followed: the folder was the payload's."""
-    outputs = []
-    try:
-        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return outputs
-    try:
-        for path, _folders, files, handle in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-            for name in sorted(files):
-                try:
-                    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
-                except OSError:
-                    continue
-                try:
-                    facts = os.fstat(file)
-                    if not stat.S_ISREG(facts.st_mode):
-                        continue
-                    import hashlib
+    def __init__(self, limits):
+        self.reserve = limits.get("diskReserve")
+        self.written = None
 
-                    digest, size = hashlib.sha256(), 0
-                    while True:
-                        block = os.read(file, 1 << 20)
-                        if not block:
-                            break
-                        digest.update(block)
-                        size += len(block)
-                    full = os.path.normpath(os.path.join(path, name))
-                    try:
-                        full.encode()
-                    except UnicodeEncodeError:
-                        continue
-                    outputs.append({"name": full, "sizeBytes": size, "sha256": digest.hexdigest()})
-                finally:
-                    os.close(file)
-    finally:
-        os.close(top)
-    return sorted(outputs, key=lambda output: output["name"])
+    def look(self, alive):
+        """(look again soon, end it)"""
+        if self.reserve is None:
+            return False, False
+        free = min([self.free(folder) for folder in self.reserve["folders"]] or [float("inf")])
+        if free >= self.reserve["bytes"]:
+            self.written = None
+            return free < EARLY * self.reserve["bytes"], False
+        now = bytes_written(alive())
+        if self.written is None:
+            self.written = now
+        return True, now - self.written > self.reserve["bytes"] / PART
+
+    def free(self, folder):
+        try:
+            facts = os.statvfs(folder)
+        except OSError:
+            return float("inf")
+        return facts.f_bavail * facts.f_frsize
 
 
 # --- the two verbs -------------------------------------------------------------------------------------------------
@@ -307,20 +315,31 @@ def run(spec):
         failpoint("shim.after-launch")
     ring(spec)
     next_beat = 0.0
+    disk = DiskWatch(limits)
     while child is not None and status is None:
         clock = time.monotonic()
         if clock >= next_beat:
             next_beat = clock + BEAT_SECONDS
             cpu, peak, _ = cgroup_usage(spec)
-            write_atomically("heartbeat", {"atMs": now_ms(), "cpuSeconds": cpu, "peakMemoryBytes": peak})
+            try:
+                write_atomically("heartbeat", {"atMs": now_ms(), "cpuSeconds": cpu, "peakMemoryBytes": peak})
+            except OSError:
+                pass  # a full disk is no reason to let the payload die with us
             if not spec.get("cgroup") and state["reason"] is None:
-                measured = memory_of(payload_pids(spec, [child]) | {child})
+                alive = payload_pids(spec, [child]) | {child}
+                measured = memory_of(alive) + (temporary_bytes(alive) if spec["sandboxed"] else 0)
                 measured_peak = max(measured_peak, measured)
                 if measured > limits["memoryBytes"]:
                     state["reason"] = "memory"
                     stop_at = clock
             if state["reason"] is None and os.stat("log").st_size > limits["logBytes"]:
                 state["reason"] = "log-too-large"
+                stop_at = clock
+            pressed, fills = disk.look(lambda: payload_pids(spec, [child]))
+            if pressed:
+                next_beat = clock + WATCH_SECONDS
+            if fills and state["reason"] is None:
+                state["reason"] = "disk-full"
                 stop_at = clock
             if state["reason"] is None and (clock - begun) * 1000 > limits["walltimeMs"]:
                 state["reason"] = "walltime"
@@ -368,8 +387,10 @@ def run(spec):
     if cpu is None:
         cpu = (usage.ru_utime + usage.ru_stime) if usage else 0.0
     remove_cgroup(spec)
+    outputs, note = manifest("out", limits) if child is not None and not problem else ([], None)
+    close_log(limits["logBytes"], note)
     failpoint("shim.before-done")
-    write_atomically("done.json", {
+    done = {
         "attempt": spec["attempt"],
         "reason": state["reason"],
         "detail": state["detail"],
@@ -379,8 +400,17 @@ def run(spec):
         "endedMs": now_ms(),
         "cpuSeconds": round(cpu, 3),
         "peakMemoryBytes": peak,
-        "outputs": manifest("out") if child is not None and not problem else [],
-    }, durable=True)
+        "outputs": outputs,
+        "note": note,
+    }
+    while True:
+        try:
+            write_atomically("done.json", done, durable=True)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            time.sleep(1.0)
     failpoint("shim.after-done")
     ring(spec)
 

@@ -161,6 +161,13 @@ def make_cgroup(spec):
         limit("cpu", "cpu.shares", max(2, cpu_milli * 1024 // 1000), needed=False)
 
 
+def enter_cgroup(spec):
+    """For a child before it becomes a program: from here on whatever it starts is a member."""
+    for folder in cgroup_folders(spec):
+        with open(folder + "/cgroup.procs", "w") as handle:
+            handle.write("0")
+
+
 def cgroup_usage(spec):
     """(cpu seconds, peak memory in bytes, processes killed for memory), None for what is not measured."""
     group = spec.get("cgroup")
@@ -201,7 +208,10 @@ def freeze(spec, frozen):
         return
     if group["version"] == 2:
         write_file(group["folders"]["all"] + "/cgroup.freeze", 1 if frozen else 0)
-    elif "freezer" in group["folders"]:
+        return
+    if "unified" in group["folders"]:
+        write_file(group["folders"]["unified"] + "/cgroup.freeze", 1 if frozen else 0)
+    if "freezer" in group["folders"]:
         write_file(group["folders"]["freezer"] + "/freezer.state", "FROZEN" if frozen else "THAWED")
 
 
@@ -217,6 +227,14 @@ def remove_cgroup(spec):
                 time.sleep(0.02)
 
 
+def kill_in_one_stroke(spec):
+    """Nothing can be born between the reading of a list and the killing of what is on it. Needs a v2 group."""
+    folders = (spec.get("cgroup") or {"folders": {}})["folders"]
+    for name in ("all", "unified"):
+        if name in folders:
+            write_file(folders[name] + "/cgroup.kill", 1)
+
+
 def end_all(spec, roots, ended):
     """Kills everything of the attempt; returns True when nothing of it is alive."""
     until = time.monotonic() + PROOF_SECONDS
@@ -228,8 +246,7 @@ def end_all(spec, roots, ended):
         if time.monotonic() > until:
             return False
         freeze(spec, True)
-        if spec.get("cgroup") and spec["cgroup"]["version"] == 2:
-            write_file(spec["cgroup"]["folders"]["all"] + "/cgroup.kill", 1)
+        kill_in_one_stroke(spec)
         for pid in payload_pids(spec, roots):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -251,6 +268,36 @@ def reap_children(ended):
         if pid == 0:
             return
         ended[pid] = (status, usage)
+
+
+def temporary_bytes(pids):
+    """What lies in /tmp and /dev/shm of the sandbox of these: memory that belongs to no process."""
+    ours, outside = pid_namespace(os.getpid()), os.stat("/tmp").st_dev
+    for pid in pids:
+        total = 0
+        try:
+            root = "/proc/%d/root" % pid
+            # Neither the helper outside nor one that has not changed its root yet.
+            if pid_namespace(pid) in (ours, None) or os.stat(root + "/tmp").st_dev == outside:
+                continue
+            for place in ("/tmp", "/dev/shm"):
+                facts = os.statvfs(root + place)
+                total += (facts.f_blocks - facts.f_bfree) * facts.f_frsize
+            return total
+        except OSError:
+            pass
+    return 0
+
+
+def bytes_written(pids):
+    """To disks, by these processes and by their children that have ended; tmpfs does not count."""
+    total = 0
+    for pid in pids:
+        for line in read_text("/proc/%d/io" % pid).splitlines():
+            name, _, value = line.partition(": ")
+            if name == "write_bytes":
+                total += int(value)
+    return total
 
 
 def memory_of(pids):

@@ -1,6 +1,7 @@
 /** For the tests and benches of `compute`: a room on its own folder, with real shims and the real sandbox. */
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { z } from 'zod'
 import { migrate, transact, type OpenedDatabase } from '../foundation/database.ts'
 import { ensureDirectory } from '../foundation/files.ts'
 import { silentLogger } from '../foundation/log.ts'
@@ -21,11 +22,13 @@ export interface TestRoom {
   submit(spec?: Partial<JobSpec>): Promise<Job>
 }
 
+export type TestRoomOptions = Partial<Omit<ComputeOptions, 'config'>> & { config?: z.input<typeof computeConfig> }
+
 /** Opens a room below `folder`; `options` replaces parts. The caller closes `compute`. */
 export async function openTestRoom(
   database: OpenedDatabase,
   folder: string,
-  options: Partial<ComputeOptions> = {},
+  { config, ...options }: TestRoomOptions = {},
 ): Promise<TestRoom> {
   await ensureDirectory(testCacheFolder, 0o755)
   await chmod(folder, 0o711)
@@ -43,9 +46,9 @@ export async function openTestRoom(
     log: silentLogger(),
     home,
     cacheFolder: testCacheFolder,
-    config: computeConfig.parse({ cpuMilli: 4000, memoryMiB: 4096, interactiveMemoryMiB: 512 }),
+    config: computeConfig.parse(config ?? { cpuMilli: 4000, memoryMiB: 4096, interactiveMemoryMiB: 512 }),
     ports: { platform: 8410, s3: 8411 },
-    trustedOwnerIds: [],
+    trustedOwnerIds: () => [],
     async workspaceOf(ownerId) {
       return {
         personName: ownerId === 'person-b' ? 'bob' : 'alice',

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createOutput } from './command-line.ts'
-import { describeConfig, printConfig, readConfig } from './config.ts'
+import { describeConfig, editConfig, printConfig, readConfig } from './config.ts'
 import { createFailpoints, parseFailpoints } from './failpoints.ts'
 import { shortId, uuid7 } from './ids.ts'
 import { createLogger } from './log.ts'
@@ -27,6 +27,50 @@ test('configuration is the defaults, then the file, then the command line', asyn
   expect(printConfig(config)).toBe(
     'port: 1\ndatabase:\n  url: postgres://me:(hidden)@db/cygnet\n  adminPassword: (hidden)\n',
   )
+})
+
+test('no spelling of a password in an address is printed; where one is kept is', () => {
+  for (const url of [
+    'postgres://me:hunter2@db/x',
+    'postgres://me:hun/ter2@db/x',
+    'postgres://me:h@unter2@db/x',
+    'postgres://:hunter2@db/x',
+    'postgres://me@db/x?password=hunter2&ssl=1',
+    'postgresql://me@db/x?sslpassword=hunter2',
+  ]) {
+    expect(printConfig({ database: { url } })).not.toMatch(/hunter2|ter2|unter2/)
+  }
+  expect(printConfig({ database: { passwordFile: '/etc/cygnet/password' } })).toContain('/etc/cygnet/password')
+})
+
+test('a setting is changed in its file, and nothing else is: comments, order, links, modes', async () => {
+  await using folder = await temporaryDirectory()
+  const path = join(folder.path, 'cygnet.yaml')
+  await editConfig(path, [{ path: ['database', 'url'], value: undefined }])
+  expect(await readFile(path, 'utf8')).toBe('')
+  await editConfig(path, [{ path: ['database', 'url'], value: 'sqlite:/x' }])
+  expect(await readFile(path, 'utf8')).toBe('database:\n  url: sqlite:/x\n')
+  const real = join(folder.path, 'real.yaml')
+  const text = '# ours\nport: 1 # one\n\ndatabase: { url: a, adminPassword: b } # two\nlist:\n  - x\n'
+  await writeFile(real, text)
+  await chmod(real, 0o600)
+  const link = join(folder.path, 'link.yaml')
+  await symlink(real, link)
+  await editConfig(link, [{ path: ['database', 'url'], value: 'postgres://me@db/x' }])
+  expect(await readFile(real, 'utf8')).toBe(text.replace('url: a', 'url: postgres://me@db/x'))
+  expect((await stat(real)).mode & 0o777).toBe(0o600)
+  await editConfig(link, [
+    { path: ['database', 'url'], value: undefined },
+    { path: ['database', 'adminPassword'], value: undefined },
+  ])
+  expect(await readFile(real, 'utf8')).toBe('# ours\nport: 1 # one\nlist:\n  - x\n')
+  for (const comment of ['# ours\n', '# ours\n# truly\n', '# ours\n\n']) {
+    await writeFile(path, `${comment}database:\n  url: x\n`)
+    await editConfig(path, [{ path: ['database', 'url'], value: undefined }])
+    expect(await readFile(path, 'utf8')).toBe(`${comment.trimEnd()}\n`)
+    await editConfig(path, [{ path: ['database', 'url'], value: 'y' }])
+    expect(await readFile(path, 'utf8')).toMatch(/^# ours\n[^]*database:\n {2}url: y\n/)
+  }
 })
 
 test('what is wrong in the file is named; a typo is wrong too', async () => {

@@ -1,9 +1,10 @@
 /** Configuration: one YAML file with a schema. The composition root reads it once, at start, and nobody else does. */
-import { readFile } from 'node:fs/promises'
+import { chown, readFile, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseDocument, stringify } from 'yaml'
+import { isMap, isScalar, parseDocument, stringify, type Document } from 'yaml'
 import { z } from 'zod'
 import { foundationFaults } from './errors.ts'
+import { writeFileDurable } from './files.ts'
 
 export interface ReadConfigOptions {
   home: string
@@ -48,6 +49,50 @@ async function readYaml(path: string, mustExist: boolean): Promise<Record<string
   return value as Record<string, unknown>
 }
 
+/** What stands at the top of the file is about the whole of it, not only about its first section. */
+function keepComment(document: Document, [name]: string[]): void {
+  const first = isMap(document.contents) ? document.contents.items[0] : undefined
+  const key = first?.key
+  if (!isScalar(key) || key.value !== name) return
+  const comments = [document.commentBefore, key.commentBefore].filter((comment) => typeof comment === 'string')
+  if (comments.length > 0) document.commentBefore = comments.join('\n')
+}
+
+/**
+ * Changes settings in a YAML file, durably and at once; comments and everything else stay as they were written. A value
+ * of `undefined` takes the setting out. The file is made if it is not there.
+ */
+export async function editConfig(path: string, changes: { path: string[]; value: unknown }[]): Promise<void> {
+  const place = await realpath(path).catch(() => path)
+  const present = await stat(place).catch(() => undefined)
+  const document = parseDocument(present === undefined ? '' : await readFile(place, 'utf8'))
+  const [error] = document.errors
+  if (error !== undefined) throw foundationFaults.invalidConfig(`${path}: ${error.message}`, { cause: error })
+  for (const { path: setting, value } of changes) {
+    if (value !== undefined) document.setIn(setting, value)
+    else if (document.hasIn(setting)) {
+      document.deleteIn(setting)
+      const above = setting.slice(0, -1)
+      const section = document.getIn(above)
+      if (isMap(section) && section.items.length === 0) {
+        keepComment(document, above)
+        document.deleteIn(above)
+      }
+    }
+  }
+  let text = document.toString({ lineWidth: 0 })
+  if (document.contents === null || (isMap(document.contents) && document.contents.items.length === 0)) {
+    // Nothing is set any more; what somebody wrote about it stays.
+    const comments = [document.commentBefore, document.contents?.commentBefore, document.comment]
+    text = comments
+      .filter((comment) => typeof comment === 'string')
+      .flatMap((comment) => comment.split('\n').map((line) => `#${line}\n`))
+      .join('')
+  }
+  await writeFileDurable(place, text, { mode: (present?.mode ?? 0o644) & 0o777 })
+  if (present !== undefined && present.uid !== process.getuid?.()) await chown(place, present.uid, present.gid)
+}
+
 function merged(below: Record<string, unknown>, above: Record<string, unknown>): Record<string, unknown> {
   const result = { ...below }
   for (const [name, value] of Object.entries(above)) {
@@ -75,8 +120,10 @@ export function withoutSecrets(value: unknown, name = ''): unknown {
   if (isRecord(value))
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner, key)]))
   if (value === undefined || value === null || value === '') return value
-  if (secretName.test(name)) return '(hidden)'
-  return typeof value === 'string' ? value.replace(/(:\/\/[^:/@\s]+:)[^@/\s]+@/, '$1(hidden)@') : value
+  // Where a secret is kept is none.
+  if (secretName.test(name) && !name.endsWith('File')) return '(hidden)'
+  if (typeof value !== 'string') return value
+  return value.replace(/(:\/\/[^:/@\s]*:)\S+@/, '$1(hidden)@').replace(/([?&](?:ssl)?password=)[^&\s]*/gi, '$1(hidden)')
 }
 
 /** One line per setting: its path, its default and what it is, for the reference page and `config print --all`. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { sql } from 'kysely'
@@ -33,15 +33,16 @@ const broken: Migration = {
 forEachDatabase('database', (open, kind) => {
   test('migrations run once, in order, all or nothing', async () => {
     await using database = await open()
-    expect(await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])).toEqual([
-      'foundation/0001-facts-and-jobs',
-      'notes/0001-notes',
-    ])
-    expect(await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])).toEqual([])
+    expect(await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])).toEqual({
+      applied: ['foundation/0001-facts-and-jobs', 'notes/0001-notes'],
+      copy: undefined,
+    })
+    const again = await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])
+    expect(again).toEqual({ applied: [], copy: undefined })
     const failing = migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes, '0002-broken': broken } }])
     await expect(failing).rejects.toMatchObject({ code: 'foundation.migration_failed' })
     const migrations = { '0001-notes': notes, '0002-colour': colours }
-    expect(await migrate(database, [{ room: 'notes', migrations }])).toEqual(['notes/0002-colour'])
+    expect((await migrate(database, [{ room: 'notes', migrations }])).applied).toEqual(['notes/0002-colour'])
     await expect(database.kysely.selectFrom('half').selectAll().execute()).rejects.toThrow()
   })
 
@@ -166,19 +167,6 @@ test('SQLite is in WAL mode with synchronous FULL, so that an acknowledged commi
   expect((await sql`pragma synchronous`.execute(database.kysely)).rows).toEqual([{ synchronous: 2 }])
 })
 
-test('before a migration of a database in use a copy is made beside it, and three copies are kept', async () => {
-  await using folder = await temporaryDirectory()
-  await using database = await openDatabase({ url: `sqlite:${join(folder.path, 'c.sqlite')}` })
-  await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes } }])
-  expect((await readdir(folder.path)).filter((name) => name.includes('before'))).toEqual([])
-  for (const year of [2021, 2022, 2023]) await writeFile(join(folder.path, `c.sqlite.before-migration-${year}`), '')
-  await migrate(database, [{ room: 'notes', migrations: { '0001-notes': notes, '0002-colour': colours } }])
-  const copies = (await readdir(folder.path)).filter((name) => name.includes('before')).toSorted()
-  expect(copies).toHaveLength(3)
-  await using copy = await openDatabase({ url: `sqlite:${join(folder.path, copies.at(-1)!)}` })
-  expect(await copy.kysely.selectFrom('migration').select('name').execute()).toHaveLength(2)
-})
-
 test('an address that is no database is refused with a hint', async () => {
   await expect(openDatabase({ url: 'mysql://somewhere' })).rejects.toMatchObject({
     code: 'foundation.bad_database_url',
@@ -216,4 +204,11 @@ test('rows committed before a kill -9 are there afterwards, and the writer place
   await using database = await openDatabase({ url, exclusive: true })
   const { rows } = await sql<{ n: number }>`select max(n) as n from t`.execute(database.kysely)
   expect(rows[0]!.n).toBeGreaterThanOrEqual(acknowledged)
+})
+
+test('a database that was opened and never used is closed all the same', async () => {
+  await using folder = await temporaryDirectory()
+  const path = join(folder.path, 'unused.sqlite')
+  await (await openDatabase({ url: `sqlite:${path}`, exclusive: true })).close()
+  expect(await readdir(folder.path)).toEqual(['unused.sqlite'])
 })

@@ -5,11 +5,27 @@ import { Readable, Writable } from 'node:stream'
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { ensureDirectory, freeBytes, networkFileSystemOf, readJsonFile, writeFileDurable } from './files.ts'
+import {
+  ensureDirectory,
+  freeBytes,
+  networkFileSystemOf,
+  readJsonFile,
+  removeTornWrites,
+  writeFileDurable,
+} from './files.ts'
 import { loadOrCreateSecret } from './secrets.ts'
 import { followSnapshot, publishSnapshot } from './snapshot.ts'
 import { limitStream, meterStream } from './streams.ts'
 import { temporaryDirectory } from './testing.ts'
+
+test('what killed writers left of a durable write is removed, of ours only', async () => {
+  await using folder = await temporaryDirectory()
+  const torn = ['a.json.0123456789ab.tmp', 'b.json.0123456789ab.tmp', 'a.json', 'a.json.tmp']
+  for (const name of torn) await writeFile(join(folder.path, name), 'half')
+  await removeTornWrites(folder.path, (name) => name === 'a.json')
+  expect((await readdir(folder.path)).toSorted()).toEqual(['a.json', 'a.json.tmp', 'b.json.0123456789ab.tmp'])
+  await removeTornWrites(join(folder.path, 'absent'), () => true)
+})
 
 test('a durable write replaces the whole file, has its mode, and leaves nothing beside it', async () => {
   await using folder = await temporaryDirectory()

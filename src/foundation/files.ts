@@ -1,7 +1,7 @@
 /** Files that are either wholly there or not there, also after a power cut. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, realpath, rename, rm, statfs, chmod } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, readFile, realpath, rename, rm, statfs, chmod } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { z } from 'zod'
 import { foundationFaults } from './errors.ts'
 
@@ -30,6 +30,17 @@ export async function writeFileDurable(
     throw error
   }
   await fsyncDirectory(dirname(path))
+}
+
+/**
+ * Removes what killed processes left of `writeFileDurable` in this folder, for files of these names. Only for who alone
+ * writes them, before it does.
+ */
+export async function removeTornWrites(folder: string, isOurs: (name: string) => boolean): Promise<void> {
+  for (const file of await readdir(folder).catch(() => [])) {
+    const name = /^(.+)\.[0-9a-f]{12}\.tmp$/.exec(file)?.[1]
+    if (name !== undefined && isOurs(name)) await rm(join(folder, file), { force: true })
+  }
 }
 
 /** Makes creations, renames and removals inside a folder survive a power cut. */
@@ -83,33 +94,52 @@ const networkFileSystems: Record<number, string> = {
   0x517b: 'smb',
   0x01021997: '9p',
   0x5346414f: 'afs',
+  0x6b414653: 'kafs',
   0x00c36400: 'ceph',
   0x0bd00bd0: 'lustre',
   0x47504653: 'gpfs',
   0x19830326: 'beegfs',
   0x7461636f: 'ocfs2',
   0x01161970: 'gfs2',
+  0x73757245: 'coda',
+  0x20030528: 'orangefs',
 }
 
-const fuse = 0x65735546
-const remoteFuse = /ssh|s3|rclone|gluster|ceph|gcs|dav|cvmfs|juice|moose|eos|nfs|smb|cifs|grpc/
+/** As the mount table names them; some of them answer `statfs` with a number of their own. */
+const networkNames =
+  /^(nfs\d?|cifs|smb\d*|smbfs|9p|k?afs|ceph|lustre|gpfs|mmfs|beegfs|beegfs_nodev|ocfs2|gfs2|coda|orangefs|pvfs2|glusterfs|panfs|wekafs|ncpfs)$/
+/** What names itself behind FUSE and is a disk of this machine all the same. */
+const remoteFuse = /^fuse\.(?!ext|ntfs|exfat|btrfs|zfs|overlay|fuse-overlayfs|unionfs|mergerfs|encfs|gocryptfs|lxcfs)/
 
-/** The kind of network file system that holds `path` ('nfs', 'fuse.sshfs', ...), or `undefined` for a local disk. */
+/** The kind of network file system that holds `path` ('nfs4', 'fuse.sshfs', ...), or `undefined` for a local disk. */
 export async function networkFileSystemOf(path: string): Promise<string | undefined> {
-  const { type } = await statfs(path)
-  if (type >>> 0 !== fuse) return networkFileSystems[type >>> 0]
-  const kind = await fileSystemNameOf(path)
-  return remoteFuse.test(kind) ? kind : undefined
+  const [{ type }, real, mounts] = await Promise.all([
+    statfs(path),
+    realpath(path),
+    readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+  ])
+  return networkMountOf(mounts, real) ?? networkFileSystems[type >>> 0]
 }
 
-/** What the mount table calls the file system of `path`: behind FUSE there are local and remote ones. */
-async function fileSystemNameOf(path: string): Promise<string> {
-  const real = await realpath(path)
-  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).trim().split('\n')
-  const holding = mounts
-    .map((line) => line.split(' '))
-    .map((fields) => ({ point: fields[4]!, kind: fields[fields.indexOf('-') + 1]! }))
-    .filter(({ point }) => point === '/' || real === point || real.startsWith(`${point}/`))
-    .toSorted((one, other) => other.point.length - one.point.length)
-  return holding[0]?.kind ?? 'fuse'
+/**
+ * What a mount table (the text of /proc/self/mountinfo) says of the file system that holds an absolute path: its kind if
+ * it is a network one. Of several mounts on one place the last one counts. Behind FUSE there are local and remote ones:
+ * only those known as local are let in.
+ */
+export function networkMountOf(mountInfo: string, path: string): string | undefined {
+  let longest = ''
+  let kind: string | undefined
+  for (const line of mountInfo.split('\n')) {
+    const fields = line.split(' ')
+    const dash = fields.indexOf('-', 6)
+    if (dash < 0) continue
+    const point = fields[4]!.replaceAll(/\\(\d{3})/g, (_all, code: string) =>
+      String.fromCharCode(Number.parseInt(code, 8)),
+    )
+    const holds = point === '/' || path === point || path.startsWith(`${point}/`)
+    if (!holds || point.length < longest.length) continue
+    longest = point
+    kind = fields[dash + 1]
+  }
+  return kind !== undefined && (networkNames.test(kind) || remoteFuse.test(kind)) ? kind : undefined
 }

@@ -76,8 +76,11 @@ interface Registration extends Required<JobOptions> {
   running: Set<Promise<void>>
 }
 
-const leaseMs = 30_000
+const usualLeaseMs = 30_000
 const pollMs = 1000
+const longestPauseMs = 300_000
+/** `lease_until_ms` of a job whose worker is known to be dead. */
+const releasedLease = 0
 const keptDoneMs = 7 * 86_400_000
 const pruneEveryMs = 3_600_000
 
@@ -114,6 +117,12 @@ export async function enqueueJob(
   return { id: present.id, created: false }
 }
 
+/** A lease as another worker left it, and since when (monotonic) it has not been renewed. */
+interface SeenLease {
+  job: Pick<BackgroundJobTable, 'id' | 'worker' | 'attempts' | 'lease_until_ms'>
+  sinceMs: number
+}
+
 export interface JobsOptions {
   database: OpenedDatabase
   clock: Clock
@@ -123,9 +132,11 @@ export interface JobsOptions {
    * died, and is taken at once instead of when its lease ends.
    */
   soleWorker?: boolean
+  /** A job whose worker has not renewed its lease for so long (monotonic time) is taken by another; default 30 s. */
+  leaseMs?: number
 }
 
-export function openJobs({ database, clock, log, soleWorker = false }: JobsOptions): Jobs {
+export function openJobs({ database, clock, log, soleWorker = false, leaseMs = usualLeaseMs }: JobsOptions): Jobs {
   const kysely = database.kysely as Kysely<FoundationTables>
   const worker = `${hostname()}:${process.pid}:${uuid7()}`
   const registrations = new Map<string, Registration>()
@@ -134,23 +145,33 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
   const closing = new AbortController()
   let loop: Promise<void> | undefined
   let prunedMs = 0
+  /** Jobs whose handlers run here. */
+  const ours = new Set<string>()
+  let seenLeases = new Map<string, SeenLease>()
 
-  /** The due jobs of one kind, now ours; also those whose worker has stopped renewing its lease. */
-  async function claim(kind: string, limit: number): Promise<BackgroundJobTable[]> {
+  /**
+   * Waiting jobs whose time has come. The wall clock may have been put back since they were written: a job that was to
+   * run at once is due whatever it shows now, and no pause after a failure is longer than the longest one.
+   */
+  function dueJobs() {
     const nowMs = clock.nowMs()
-    let due = kysely
+    return kysely
       .selectFrom('background_job')
       .select('id')
-      .where('kind', '=', kind)
+      .where('state', '=', 'waiting')
       .where((row) =>
         row.or([
-          row.and([row('state', '=', 'waiting'), row('run_after_ms', '<=', nowMs)]),
-          row.and([row('state', '=', 'running'), row('lease_until_ms', '<=', nowMs)]),
+          row('run_after_ms', '<=', nowMs),
+          row.and([row('attempts', '=', 0), row('run_after_ms', '<=', row.ref('created_ms'))]),
+          row.and([row('attempts', '>', 0), row('run_after_ms', '>', nowMs + longestPauseMs)]),
         ]),
       )
-      .orderBy('run_after_ms')
-      .orderBy('id')
-      .limit(limit)
+  }
+
+  /** The due jobs of one kind, now ours. */
+  async function claim(kind: string, limit: number): Promise<BackgroundJobTable[]> {
+    const nowMs = clock.nowMs()
+    let due = dueJobs().where('kind', '=', kind).orderBy('run_after_ms').orderBy('id').limit(limit)
     const found = await due.execute()
     if (found.length === 0) return []
     if (database.kind === 'postgres') due = due.forUpdate().skipLocked()
@@ -160,6 +181,46 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
       .where('id', 'in', due)
       .returningAll()
       .execute()
+  }
+
+  /**
+   * Jobs whose worker has stopped renewing its lease, now ours. How long that is so is measured here and by the
+   * monotonic clock: wall clocks jump, and would take a job from a worker that lives.
+   */
+  async function takeFromTheDead(free: ReadonlyMap<string, number>): Promise<BackgroundJobTable[]> {
+    const running = await kysely
+      .selectFrom('background_job')
+      .select(['id', 'kind', 'worker', 'attempts', 'lease_until_ms'])
+      .where('state', '=', 'running')
+      .orderBy('id')
+      .execute()
+    const nowMs = performance.now()
+    const seen = new Map<string, SeenLease>()
+    const left = new Map(free)
+    const taken: BackgroundJobTable[] = []
+    for (const { kind, ...job } of running) {
+      if (ours.has(job.id)) continue
+      const before = seenLeases.get(job.id)
+      const sinceMs = before !== undefined && isSameLease(before.job, job) ? before.sinceMs : nowMs
+      seen.set(job.id, { job, sinceMs })
+      const places = left.get(kind) ?? 0
+      if (places <= 0 || (job.lease_until_ms !== releasedLease && nowMs - sinceMs < leaseMs)) continue
+      const row = await kysely
+        .updateTable('background_job')
+        .set({ worker, lease_until_ms: clock.nowMs() + leaseMs, attempts: job.attempts + 1 })
+        .where('id', '=', job.id)
+        .where('state', '=', 'running')
+        .where('worker', '=', job.worker)
+        .where('attempts', '=', job.attempts)
+        .where('lease_until_ms', '=', job.lease_until_ms)
+        .returningAll()
+        .executeTakeFirst()
+      if (row === undefined) continue
+      left.set(kind, places - 1)
+      taken.push(row)
+    }
+    seenLeases = seen
+    return taken
   }
 
   /** Changes the job only while it is still this try of ours. */
@@ -177,9 +238,13 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
 
   async function run(job: BackgroundJobTable, registration: Registration): Promise<void> {
     const lost = new AbortController()
+    let renewedMs = performance.now()
     const heartbeat = setInterval(() => {
+      const atMs = performance.now()
+      // Whoever could not renew for so long has to expect that another has the job.
+      if (atMs - renewedMs > leaseMs) lost.abort(new Error('the lease was lost'))
       settle(job, { lease_until_ms: clock.nowMs() + leaseMs }).then(
-        (ours) => ours || lost.abort(new Error('the lease was lost')),
+        (isOurs) => (isOurs ? (renewedMs = atMs) : lost.abort(new Error('the lease was lost'))),
         (error: unknown) => log.warn({ error, jobId: job.id }, 'the lease of a job was not renewed'),
       )
     }, leaseMs / 3)
@@ -199,7 +264,7 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
     const nowMs = clock.nowMs()
     if (closing.signal.aborted) {
       // Not its fault: the next start takes it at once, and this try does not count.
-      const again = { state: 'waiting', run_after_ms: nowMs, attempts: job.attempts - 1 } as const
+      const again = { state: 'waiting', run_after_ms: job.created_ms, attempts: job.attempts - 1 } as const
       await settle(job, { ...again, lease_until_ms: null })
       return
     }
@@ -211,27 +276,33 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
     )
     if (hopeless) await settle(job, { state: 'dead', reason, finished_ms: nowMs, lease_until_ms: null })
     else {
-      const runAfterMs = nowMs + backoffMs(job.attempts, 1000, 300_000)
+      const runAfterMs = nowMs + backoffMs(job.attempts, 1000, longestPauseMs)
       await settle(job, { state: 'waiting', reason, run_after_ms: runAfterMs, lease_until_ms: null })
     }
   }
 
   async function round(): Promise<boolean> {
     let taken = 0
-    for (const [kind, registration] of registrations) {
-      const free = registration.concurrency - registration.running.size
-      if (free <= 0 || closing.signal.aborted) continue
-      const claimed = await claim(kind, free)
-      taken += claimed.length
-      for (const job of claimed) {
-        const running: Promise<void> = run(job, registration)
+    const begin = (jobs: BackgroundJobTable[]): void => {
+      taken += jobs.length
+      for (const job of jobs) {
+        const { running } = registrations.get(job.kind)!
+        ours.add(job.id)
+        const handling: Promise<void> = run(job, registrations.get(job.kind)!)
           .catch((error: unknown) => log.error({ error, jobId: job.id }, 'the end of a job was not recorded'))
           .finally(() => {
-            registration.running.delete(running)
+            running.delete(handling)
+            ours.delete(job.id)
             wakeUp.all()
           })
-        registration.running.add(running)
+        running.add(handling)
       }
+    }
+    const freeOf = ({ concurrency, running }: Registration): number => concurrency - running.size
+    begin(await takeFromTheDead(new Map([...registrations].map(([kind, one]) => [kind, freeOf(one)]))))
+    for (const [kind, registration] of registrations) {
+      if (freeOf(registration) <= 0 || closing.signal.aborted) continue
+      begin(await claim(kind, freeOf(registration)))
     }
     if (clock.nowMs() - prunedMs > pruneEveryMs) {
       prunedMs = clock.nowMs()
@@ -247,7 +318,7 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
   async function takeOver(): Promise<void> {
     await kysely
       .updateTable('background_job')
-      .set({ lease_until_ms: clock.nowMs() })
+      .set({ lease_until_ms: releasedLease })
       .where('state', '=', 'running')
       .execute()
   }
@@ -269,14 +340,17 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
 
   async function isIdle(): Promise<boolean> {
     if ([...registrations.values()].some(({ running }) => running.size > 0)) return false
-    const due = await kysely
+    const kinds = [...registrations.keys(), '']
+    const due = await dueJobs().where('kind', 'in', kinds).limit(1).executeTakeFirst()
+    if (due !== undefined) return false
+    const running = await kysely
       .selectFrom('background_job')
       .select('id')
-      .where('kind', 'in', [...registrations.keys(), ''])
-      .where('state', 'in', ['waiting', 'running'])
-      .where('run_after_ms', '<=', clock.nowMs())
+      .where('kind', 'in', kinds)
+      .where('state', '=', 'running')
+      .limit(1)
       .executeTakeFirst()
-    return due === undefined
+    return running === undefined
   }
 
   return {
@@ -341,6 +415,10 @@ export function openJobs({ database, clock, log, soleWorker = false }: JobsOptio
       await Promise.all([...registrations.values()].flatMap(({ running }) => [...running]))
     },
   }
+}
+
+function isSameLease(one: SeenLease['job'], other: SeenLease['job']): boolean {
+  return one.worker === other.worker && one.attempts === other.attempts && one.lease_until_ms === other.lease_until_ms
 }
 
 /** A refusal that says it will not get better; bugs and everything temporary are tried again. */

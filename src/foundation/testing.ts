@@ -8,6 +8,10 @@ import { describe, onTestFinished, test } from 'vitest'
 import { createPostgresDatabase, postgresBinaries } from './adapters/test-postgres.ts'
 import { openDatabase, type DatabaseOptions, type OpenedDatabase } from './database.ts'
 
+export { createPostgresDatabase, postgresBinaries } from './adapters/test-postgres.ts'
+export { startPostgresServer, type PostgresServer } from './adapters/test-postgres-server.ts'
+export { dumpOf, fillEveryTable } from './adapters/test-rows.ts'
+
 export interface TemporaryDirectory {
   path: string
   [Symbol.asyncDispose](): Promise<void>

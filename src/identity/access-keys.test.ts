@@ -177,6 +177,29 @@ forEachDatabase('access keys', (open) => {
 })
 
 forEachDatabase('sessions and jobs', (open) => {
+  test('a token of work that has a key ends with the key, and work that goes on keeps its own', async () => {
+    const test = await startIdentity(open)
+    const { id } = await test.identity.createPerson({ name: 'anna', displayName: 'A', siteAdmin: false, roles: [] })
+    const tokenOf = async (actorId: string) => {
+      const limits = { actions: ['data.read' as const], experiment: 'cygno' }
+      await test.identity.createAccessKey({
+        subjectId: id,
+        label: actorId,
+        limits,
+        lifetimeMs: 60_000,
+        actor: { kind: 'job', id: actorId },
+      })
+      const wanted = { actorId, actions: ['data.read' as const], experiment: 'cygno', lifetimeMs: 60_000 }
+      return test.identity.mintToken({ subjectId: id, kind: 'job', ...wanted }).token
+    }
+    const [ended, living] = [await tokenOf('job-1'), await tokenOf('job-2')]
+    const subject = { id, kind: 'job', actorId: 'job-1', limits: { actions: ['data.read'], experiment: 'cygno' } }
+    expect((await verifyAccessTokenWith(test.identity.snapshotPart(), ended)).subject).toMatchObject(subject)
+    await test.identity.revokeAccessKeysOf('job-1')
+    await expect(verifyAccessTokenWith(test.identity.snapshotPart(), ended)).rejects.toThrow()
+    expect((await verifyAccessTokenWith(test.identity.snapshotPart(), living)).subject.actorId).toBe('job-2')
+  })
+
   test('their tokens and keys are narrower than their person, and managing is out of reach', async () => {
     const test = await startIdentity(open)
     const { id } = await test.identity.createPerson({

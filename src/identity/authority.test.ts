@@ -63,7 +63,8 @@ const table: Record<keyof (typeof identityContract)['routes'], Sample> = {
 }
 
 function cookieOf({ cookies }: Browser): string {
-  return `cygnet_session=${cookies.get('cygnet_session')}`
+  const [name] = [...cookies.keys()].filter((each) => each.startsWith('cygnet_session'))
+  return `${name}=${cookies.get(name!)}`
 }
 
 forEachDatabase('who may call what', (open) => {

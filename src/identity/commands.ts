@@ -38,7 +38,8 @@ function registerSignIn(program: Command, context: CommandContext, file: () => S
           : await codeSignIn(platformUrl, options.code)
       const headers = { authorization: `Bearer ${tokens.accessToken}` }
       const { name } = await createClient(identityContract, { baseUrl: platformUrl, headers }).me()
-      await file().write({ ...tokens, platformUrl, personName: name })
+      const s3Url = await s3UrlAt(platformUrl)
+      await file().write({ ...tokens, platformUrl, ...(s3Url === undefined ? {} : { s3Url }), personName: name })
       output.line(`Signed in at ${platformUrl} as ${name}.`)
       if (output.isJson) output.json({ name, platformUrl, file: file().path })
     })
@@ -215,6 +216,13 @@ async function revoke(platformUrl: string, refreshToken: string): Promise<boolea
     ({ ok }) => ok,
     () => false,
   )
+}
+
+/** Where the platform says its S3 endpoint is; undefined if it does not say. */
+async function s3UrlAt(platformUrl: string): Promise<string | undefined> {
+  const answer = await fetch(`${platformUrl}/.well-known/cygnet`).catch(() => undefined)
+  const said = answer?.ok ? ((await answer.json().catch(() => ({}))) as { s3Url?: unknown }) : {}
+  return typeof said.s3Url === 'string' && URL.canParse(said.s3Url) ? said.s3Url : undefined
 }
 
 function linkOrigin(code: string | undefined): string | undefined {

@@ -5,7 +5,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { activeSubject, type IdentitySnapshot } from './snapshot.ts'
 
-export const contentCookieName = 'cygnet_content'
 export const contentCookieLifetimeMs = 12 * 3_600_000
 
 export interface ContentAccess {

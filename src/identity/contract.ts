@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineContract, nameSchema, pageOf, pageQuery, queryFlag, timeMs } from '../foundation/contract.ts'
 import { personRoles } from './subject.ts'
 
+export { experimentGroup, isExperimentGid, type ExperimentGroup } from './experiment-group.ts'
 export { decide, rightsOf, type Decision, type Resource } from './decide.ts'
 export {
   personRoles,

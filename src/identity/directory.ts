@@ -1,13 +1,16 @@
 /** The living state that decisions need, read from the database as one value: what gateways get, and what the gate here uses. */
 import { actions } from '../foundation/contract.ts'
+import { readExperimentGroups } from './experiment-gids.ts'
 import { rolesOf } from './people.ts'
 import type { Room } from './room.ts'
 import type { IdentitySnapshot } from './snapshot.ts'
 import type { Limits } from './subject.ts'
 
-export async function readDirectory(room: Room): Promise<Pick<IdentitySnapshot, 'subjects' | 'accessKeys'>> {
+export async function readDirectory(
+  room: Room,
+): Promise<Pick<IdentitySnapshot, 'subjects' | 'accessKeys' | 'experiments'>> {
   const nowMs = room.clock.nowMs()
-  const [subjects, roles, keys] = await Promise.all([
+  const [subjects, roles, keys, uids, experiments] = await Promise.all([
     room.kysely.selectFrom('identity_subject').selectAll().execute(),
     room.kysely.selectFrom('identity_role').select(['subject_id', 'experiment', 'role']).execute(),
     room.kysely
@@ -16,9 +19,13 @@ export async function readDirectory(room: Room): Promise<Pick<IdentitySnapshot, 
       .where('revoked_at_ms', 'is', null)
       .where((row) => row.or([row('expires_at_ms', 'is', null), row('expires_at_ms', '>', nowMs)]))
       .execute(),
+    room.kysely.selectFrom('identity_platform_uid').selectAll().execute(),
+    readExperimentGroups(room.kysely),
   ])
+  const uidOf = new Map(uids.map((row) => [row.person_id, row.uid]))
   const rolesBySubject = Map.groupBy(roles, (role) => role.subject_id)
   return {
+    experiments,
     subjects: Object.fromEntries(
       subjects.map((row) => [
         row.id,
@@ -31,6 +38,7 @@ export async function readDirectory(room: Room): Promise<Pick<IdentitySnapshot, 
           epoch: row.epoch,
           siteAdmin: row.site_admin === 1,
           roles: rolesOf(row.id, rolesBySubject.get(row.id) ?? []),
+          ...(uidOf.has(row.id) ? { uid: uidOf.get(row.id)! } : {}),
         },
       ]),
     ),

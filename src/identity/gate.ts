@@ -4,6 +4,7 @@ import type { Action } from '../foundation/contract.ts'
 import type { Caller, Gate } from '../foundation/http.ts'
 import { verifyAccessTokenWith } from './access-token.ts'
 import type { Origin } from './audit.ts'
+import { sessionCookieName } from './cookie-names.ts'
 import { decide, type Resource } from './decide.ts'
 import { identityFaults } from './errors.ts'
 import type { Room } from './room.ts'
@@ -92,11 +93,6 @@ export function subjectOfCaller(caller: Caller): Subject {
 
 export function credentialOf(caller: Caller): Credential {
   return (caller as Partial<IdentityCaller>).credential ?? { by: 'nothing' }
-}
-
-/** `__Host-` binds the cookie to this very host and to https; plain http is for this machine only and cannot have it. */
-export function sessionCookieName(publicUrl: string): string {
-  return publicUrl.startsWith('https:') ? '__Host-cygnet_session' : 'cygnet_session'
 }
 
 export function sessionCookie(publicUrl: string, token: string, lifetimeMs: number): string {

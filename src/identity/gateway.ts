@@ -2,5 +2,6 @@
 export { decide, type Resource } from './decide.ts'
 export type { Subject } from './subject.ts'
 export { identitySnapshotSchema, subjectOfAccessKey, type IdentitySnapshot } from './snapshot.ts'
-export { contentCookieName, signContentCookie, verifyContentCookie, type ContentAccess } from './content-access.ts'
+export { contentCookieName, sessionCookieName } from './cookie-names.ts'
+export { signContentCookie, verifyContentCookie, type ContentAccess } from './content-access.ts'
 export { identityFaults } from './errors.ts'

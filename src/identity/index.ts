@@ -1,8 +1,12 @@
 /** The door of identity: who asks, what they may do, and every credential. See README.md. */
 import type { RoomMigrations } from '../foundation/database.ts'
 import * as first from './migrations/0001-identity.ts'
+import * as second from './migrations/0002-experiment-gids.ts'
 
-export const identityMigrations: RoomMigrations = { room: 'identity', migrations: { '0001-identity': first } }
+export const identityMigrations: RoomMigrations = {
+  room: 'identity',
+  migrations: { '0001-identity': first, '0002-experiment-gids': second },
+}
 
 export { openIdentity, type Identity, type IdentityOptions, type TokenRequest } from './open-identity.ts'
 export { decide, grantableRoles, isInsidePrefix, rightsOf, roleRights, type Decision, type Resource } from './decide.ts'
@@ -26,8 +30,8 @@ export {
   type IdentitySnapshot,
 } from './snapshot.ts'
 export { verifyAccessTokenWith, type VerifiedToken } from './access-token.ts'
+export { contentCookieName } from './cookie-names.ts'
 export {
-  contentCookieName,
   contentCookieLifetimeMs,
   signContentCookie,
   verifyContentCookie,

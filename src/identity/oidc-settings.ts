@@ -1,6 +1,7 @@
 /** How the OIDC library is set up: its flows, lifetimes, cookies, storage and signatures. */
 import { errors, ExternalSigningKey, interactionPolicy, Provider, type Context, type RefreshToken } from 'oidc-provider'
 import { oidcDatabase } from './adapters/oidc-database.ts'
+import { oidcCookieName } from './cookie-names.ts'
 import type { Room } from './room.ts'
 import type { Signer } from './signer.ts'
 import { activeSubject, type IdentitySnapshot } from './snapshot.ts'
@@ -48,7 +49,11 @@ export function createProvider({ room, signer, snapshot, cookieKey }: ProviderPa
     pkce: { required: () => true },
     cookies: {
       keys: [Buffer.from(cookieKey).toString('base64url')],
-      names: { session: 'cygnet_oidc_session', interaction: 'cygnet_oidc_interaction', resume: 'cygnet_oidc_resume' },
+      names: {
+        session: oidcCookieName(publicUrl, 'session'),
+        interaction: oidcCookieName(publicUrl, 'interaction'),
+        resume: oidcCookieName(publicUrl, 'resume'),
+      },
       long: { httpOnly: true, sameSite: 'lax', secure, signed: true },
       short: { httpOnly: true, sameSite: 'lax', secure, signed: true, path: '/' },
     },

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { expect, test } from 'vitest'
 import { forEachDatabase } from '../foundation/testing.ts'
+import { sessionCookieName } from './cookie-names.ts'
 import { adminBrowser, personBrowser, startIdentity, type Browser, type TestIdentity } from './testing.ts'
 
 const redirectUri = 'http://127.0.0.1:39999/callback'
@@ -210,7 +211,7 @@ forEachDatabase('the OpenID provider', (open) => {
     const { browser } = await personBrowser(test, 'anna', [])
     const first = await pkceAddress(config)
     await authorize(browser, first.address)
-    browser.cookies.delete('cygnet_session')
+    browser.cookies.delete(sessionCookieName(test.url))
     const other = await test.identity.createPerson({ name: 'bruno', displayName: 'B', siteAdmin: false, roles: [] })
     await browser.signIn(other.signInLink.code)
     const second = await pkceAddress(config)

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { join } from 'node:path'
 import { actions as allActions, type Action } from '../foundation/contract.ts'
 import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
 import type { Facts } from '../foundation/facts.ts'
@@ -7,6 +8,7 @@ import { uuid7 } from '../foundation/ids.ts'
 import type { Logger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import type { Clock } from '../foundation/time.ts'
+import { openTimeFloor } from '../foundation/time-floor.ts'
 import {
   createAccessKey,
   registerClient,
@@ -20,6 +22,8 @@ import { createContentTicket } from './content-ticket.ts'
 import { personOnlyActions } from './decide.ts'
 import { readDirectory } from './directory.ts'
 import { identityFaults } from './errors.ts'
+import { allotExperimentGid } from './experiment-gids.ts'
+import { experimentGroup, type ExperimentGroup } from './experiment-group.ts'
 import { createGate } from './gate.ts'
 import { openOidc } from './oidc.ts'
 import { createPerson, grantRole, platformUidOf, type NewPerson } from './people.ts'
@@ -87,6 +91,8 @@ export interface Identity {
   nameOf(subjectId: string): { name: string; displayName: string; active: boolean } | undefined
   /** From 300000 upward, one per person, for ever. */
   platformUidOf(personId: string): Promise<number>
+  /** The experiment's group on this machine, for ever; given to it and published at the first question. */
+  experimentGroupOf(experiment: string): Promise<ExperimentGroup>
   /** Removes what is over; happens by itself every ten minutes. */
   sweep(): Promise<void>
   close(): Promise<void>
@@ -96,11 +102,13 @@ export interface Identity {
 const sweepMs = 10 * 60_000
 
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
-  const { database, clock, log, secretsDirectory } = options
+  const { database, log, secretsDirectory } = options
   const publicUrl = new URL(options.publicUrl).origin
   const seal = createSeal(await loadOrCreateSecret(secretsDirectory, 'identity-seal-key'))
   const contentCookieKey = (await loadOrCreateSecret(secretsDirectory, 'content-cookie-key')).toString('base64url')
   const cookieKey = await loadOrCreateSecret(secretsDirectory, 'oidc-cookie-key')
+  // A token that has ended stays so, whatever happens to the clock of this machine.
+  const clock = await openTimeFloor({ path: join(secretsDirectory, 'time-floor.json'), clock: options.clock, log })
   const signer = await openSigner({ secretsDirectory, issuer: `${publicUrl}/oidc`, clock })
 
   const fixed = { issuer: signer.issuer, audience: publicUrl, jwks: signer.jwks, contentCookieKey }
@@ -157,6 +165,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       return subject && { name: subject.name, displayName: subject.displayName, active: subject.state === 'active' }
     },
     platformUidOf: (personId) => platformUidOf(room.kysely, personId),
+    async experimentGroupOf(experiment) {
+      const { experiments = {} } = snapshot()
+      if (Object.hasOwn(experiments, experiment)) return experiments[experiment]!
+      return experimentGroup(await room.change((trx) => allotExperimentGid(trx, experiment)))!
+    },
     sweep: () => sweepExpired(room),
     close,
     [Symbol.asyncDispose]: close,
@@ -177,6 +190,10 @@ function mintToken(
   if (!(lifetimeMs >= 1000 && lifetimeMs <= longestTokenMs)) {
     throw identityFaults.invalidLimits('A token of a session or job lives between one second and twelve hours.')
   }
+  // A token of a session or job that has a key lives no longer than the key, which goes when the work ends.
+  const bound = Object.entries(snapshot.accessKeys).find(
+    ([, { actor, subjectId: owner }]) => actor?.id === actorId && actor?.kind === kind && owner === subjectId,
+  )
   const token = signer.token(
     {
       aud: snapshot.audience,
@@ -187,7 +204,11 @@ function mintToken(
       epoch: person.epoch,
       'wlcg.ver': '1.0',
       act: { sub: `${kind}:${actorId ?? uuid7(clock.nowMs())}` },
-      cygnet: { kind, ...(experiment === undefined ? {} : { experiment }) },
+      cygnet: {
+        kind,
+        ...(experiment === undefined ? {} : { experiment }),
+        ...(bound !== undefined && { accessKeyId: bound[0] }),
+      },
       lifetimeMs,
     },
     'at+jwt',

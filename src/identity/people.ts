@@ -6,6 +6,7 @@ import { uuid7 } from '../foundation/ids.ts'
 import type { Origin } from './audit.ts'
 import type { personSchema } from './contract.ts'
 import { identityFaults } from './errors.ts'
+import { allotExperimentGid } from './experiment-gids.ts'
 import type { Room } from './room.ts'
 import { personRoles, type PersonRole, type Role } from './subject.ts'
 import { ownTables, type IdentityKysely, type IdentityTables, type IdentityTransaction } from './tables.ts'
@@ -91,6 +92,7 @@ export async function grantRole(
     .returning('role')
     .executeTakeFirst()
   if (added === undefined) return
+  await allotExperimentGid(own, experiment)
   await room.audit(own, origin, { action: 'role-granted', target: personId, experiment, detail: { role } })
   await room.changed(trx, personId, 'role-granted')
 }

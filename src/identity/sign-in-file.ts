@@ -13,6 +13,8 @@ import { identityFaults } from './errors.ts'
 
 const signInSchema = z.object({
   platformUrl: z.string(),
+  /** Where its S3 endpoint is, as the platform says. */
+  s3Url: z.string().optional(),
   personName: z.string(),
   accessToken: z.string(),
   expiresAtMs: z.number(),

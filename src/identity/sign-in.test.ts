@@ -1,6 +1,7 @@
 import { expect, test, describe } from 'vitest'
 import { forEachDatabase } from '../foundation/testing.ts'
 import { fakeClock } from '../foundation/time.ts'
+import { sessionCookieName } from './cookie-names.ts'
 import { sessionIdleMs, sessionLifetimeMs } from './sign-in.ts'
 import { adminBrowser, personBrowser, startIdentity } from './testing.ts'
 
@@ -14,7 +15,7 @@ forEachDatabase('signing in', (open) => {
     expect(response.status).toBe(200)
     expect(await response.json()).toMatchObject({ name: 'admin' })
     expect(response.headers.get('set-cookie')).toMatch(
-      /^cygnet_session=[\w-]{43}; Path=\/; Max-Age=43\d\d\d; HttpOnly; SameSite=Strict$/,
+      /^cygnet_session_\d+=[\w-]{43}; Path=\/; Max-Age=43\d\d\d; HttpOnly; SameSite=Strict$/,
     )
     expect(await browser.api.me()).toMatchObject({
       name: 'admin',
@@ -87,10 +88,10 @@ forEachDatabase('signing in', (open) => {
     await expect(resting.api.me()).rejects.toMatchObject({ status: 401 })
 
     const leaving = await adminBrowser(test)
-    const cookie = leaving.cookies.get('cygnet_session')!
+    const cookie = leaving.cookies.get(sessionCookieName(test.url))!
     await leaving.api.signOut()
-    expect(leaving.cookies.has('cygnet_session')).toBe(false)
-    leaving.cookies.set('cygnet_session', cookie)
+    expect(leaving.cookies.has(sessionCookieName(test.url))).toBe(false)
+    leaving.cookies.set(sessionCookieName(test.url), cookie)
     await expect(leaving.api.me()).rejects.toMatchObject({ status: 401 })
   })
 
@@ -113,7 +114,7 @@ forEachDatabase('signing in', (open) => {
     const secrets = [
       code,
       second,
-      browser.cookies.get('cygnet_session')!,
+      browser.cookies.get(sessionCookieName(test.url))!,
       key.secretAccessKey,
       token.accessToken,
       cli.refreshToken!,
@@ -134,7 +135,7 @@ describe('requests of other sites', () => {
     test('a change by cookie is refused unless the browser says same-origin', async () => {
       const test = await startIdentity(open)
       const browser = await adminBrowser(test)
-      const cookie = `cygnet_session=${browser.cookies.get('cygnet_session')}`
+      const cookie = `${sessionCookieName(test.url)}=${browser.cookies.get(sessionCookieName(test.url))}`
       const post = async (headers: Record<string, string>) =>
         await fetch(`${test.url}/api/identity/access-keys`, {
           method: 'POST',
@@ -183,12 +184,12 @@ describe('requests of other sites', () => {
       const { code } = await test.identity.createAdminLink()
       const response = await test.browser().signIn(code)
       expect(response.headers.get('set-cookie')).toMatch(
-        /^__Host-cygnet_session=.*; Path=\/; .*HttpOnly; SameSite=Strict; Secure$/,
+        /^__Host-cygnet_session_\d+=.*; Path=\/; .*HttpOnly; SameSite=Strict; Secure$/,
       )
       const pair = response.headers.get('set-cookie')!.split(';')[0]!
       const me = async (cookie: string) => (await fetch(`${test.url}/api/identity/me`, { headers: { cookie } })).status
       expect(await me(pair)).toBe(200)
-      expect(await me(`${pair}; __Host-cygnet_session=planted`)).toBe(401)
+      expect(await me(`${pair}; ${pair.split('=')[0]}=planted`)).toBe(401)
       expect(await me(pair.replace('__Host-', ''))).toBe(401)
     })
 

@@ -23,6 +23,8 @@ const snapshotSubjectSchema = z.object({
   epoch: z.number().int(),
   siteAdmin: z.boolean(),
   roles: z.array(z.object({ experiment: z.string(), role: z.enum([...personRoles, 'client']) })),
+  /** People only: whose files theirs are on this machine. */
+  uid: z.number().int().optional(),
 })
 
 const snapshotAccessKeySchema = z.object({
@@ -39,6 +41,8 @@ export const identitySnapshotSchema = z.object({
   audience: z.string(),
   subjects: z.record(z.string(), snapshotSubjectSchema),
   accessKeys: z.record(z.string(), snapshotAccessKeySchema),
+  /** Groups of experiments on this machine. */
+  experiments: z.record(z.string(), z.object({ gid: z.number().int(), writersGid: z.number().int() })).optional(),
   jwks: z.object({ keys: z.array(publicKeySchema) }),
   /** base64url of 32 bytes. */
   contentCookieKey: z.string(),

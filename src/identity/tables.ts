@@ -25,6 +25,8 @@ export interface IdentityTables {
     granted_at_ms: number
   }
   identity_platform_uid: { uid: number; person_id: string }
+  /** The number of who may read; the next one is of who may write. */
+  identity_experiment_gid: { gid: number; experiment: string }
   identity_browser_session: {
     id: string
     token_hash: string

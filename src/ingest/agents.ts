@@ -49,15 +49,22 @@ export async function recordHeartbeat(
     .execute()
 }
 
-export async function listAgents(database: Kysely<any>, experiment: string, clock: Clock): Promise<Agent[]> {
+/** Those of one experiment, or of all. */
+export async function listAgents(
+  database: Kysely<any>,
+  experiment: string | undefined,
+  clock: Clock,
+): Promise<(Agent & { experiment: string })[]> {
   const db: Kysely<IngestTables> = database
   const rows = await db
     .selectFrom('ingest_agent')
     .selectAll()
-    .where('experiment', '=', experiment)
+    .$if(experiment !== undefined, (query) => query.where('experiment', '=', experiment!))
+    .orderBy('experiment')
     .orderBy('name')
     .execute()
   return rows.map((row) => ({
+    experiment: row.experiment,
     name: row.name,
     setup: row.setup,
     series: row.series,

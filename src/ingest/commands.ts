@@ -4,7 +4,9 @@ import type { Command } from 'commander'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { foundationFaults } from '../foundation/errors.ts'
 import { createLogger } from '../foundation/log.ts'
+import { showFindings } from '../foundation/findings.ts'
 import { requireFolder, runAgent, type AgentEvent } from './agent/agent.ts'
+import { checkHost } from './agent/check-host.ts'
 import { programVersion } from '../foundation/version.ts'
 import { registerConvertCommand } from './convert-command.ts'
 import { ingestFaults } from './errors.ts'
@@ -30,6 +32,24 @@ export function registerDaqCommands(program: Command, context: CommandContext): 
     .option('--compress', 'store run files as gzip, one member per event: run00012.mid as run00012.mid.gz')
     .option('--once', 'end when all files that are there are safe; exit code 1 if some are not')
     .action(async (folder: string, options: WatchOptions) => await watchFolder(context, folder, options))
+
+  addVerb(daq, 'check <folder>', {
+    summary: 'look this DAQ machine over: folder, key, network, certificates, clock; changes nothing',
+    example:
+      'cygnet daq check /data/daq --experiment demo --setup lime --series sim --server https://cygnet.example.org --key-file daq.key',
+  })
+    .requiredOption('-e, --experiment <name>', 'the experiment')
+    .requiredOption('--setup <name>', 'the setup that takes the runs')
+    .requiredOption('--series <name>', 'the number series of the runs')
+    .option('--server <url>', 'the platform; default: the one you are signed in to')
+    .requiredOption('--key-file <path>', 'JSON with accessKeyId and secretAccessKey, readable by its owner only')
+    .option('--s3 <url>', 'the S3 endpoint, if not the one the platform tells')
+    .action(async (directory: string, { s3: s3Url, server, ...options }: CheckOptions) => {
+      const serverUrl = server ?? context.profile.platformUrl
+      const findings = await checkHost({ directory, serverUrl, s3Url, ...options })
+      if (showFindings(context.output, findings))
+        throw ingestFaults.hostNotReady('Something must be mended before runs can be sent from here.')
+    })
 
   registerConvertCommand(daq, context)
 
@@ -61,6 +81,8 @@ interface WatchOptions {
   compress?: boolean
   once?: boolean
 }
+
+type CheckOptions = Pick<WatchOptions, 'experiment' | 'setup' | 'series' | 'server' | 'keyFile' | 's3'>
 
 async function watchFolder({ output, profile }: CommandContext, folder: string, options: WatchOptions): Promise<void> {
   await requireFolder(folder)

@@ -172,6 +172,23 @@ test('the agent is killed at every step of an upload and goes on where it was; t
   expect(await platform.storage.listUploads('demo-raw')).toEqual([])
 }, 120_000)
 
+test('trouble that was told before the agent was killed is taken back by its next life', async () => {
+  const { platform, directory } = await open()
+  await bigRun(directory, 1)
+  const { serverUrl, keyFile } = platform
+  const openFaults = async () =>
+    (await platform.logbook.showRun('demo', 'sim:1')).faults.filter(({ resolvedMs }) => resolvedMs === null)
+  const cutOff = spawnAgent({ directory, serverUrl, keyFile, s3Url: `http://127.0.0.1:${await freePort()}` })
+  onTestFinished(() => cutOff.kill())
+  await expect
+    .poll(() => openFaults().catch(() => []), { timeout: 90_000 })
+    .toMatchObject([{ code: 'ingest.store_unreachable' }])
+  await cutOff.kill()
+  const next = spawnAgent({ directory, serverUrl, keyFile, once: true })
+  expect(await next.until((line) => line.event === 'finished')).toMatchObject({ unsafe: [] })
+  expect((await settledRun(platform, 1)).run).toMatchObject({ state: 'closed', faults: 0 })
+}, 180_000)
+
 test('the server is killed in the middle of an upload and comes back; the agent finishes by itself', async () => {
   const { path } = await temporaryDirectory()
   const place = { folder: join(path, 'home'), port: await freePort(), s3Port: await freePort() }

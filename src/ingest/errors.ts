@@ -18,6 +18,7 @@ export const ingestFaults = catalogue('ingest', {
   uploadGone: { status: 404, title: 'The upload is no longer known', retry: true },
   keyRefused: { status: 401, title: 'The server refuses this key', retry: true },
   badKeyFile: { status: 400, title: 'The key file cannot be used' },
+  hostNotReady: { status: 500, title: 'This machine is not ready', hint: 'The table above says what and how.' },
   noFolder: { status: 404, title: 'No such folder' },
   alreadyWatched: { status: 409, title: 'The folder is watched already' },
 })

@@ -11,7 +11,7 @@ import type { Run } from '../logbook/contract.ts'
 import type { Logbook } from '../logbook/index.ts'
 import { midasRunFormat } from './adapters/midas-run-format.ts'
 import { listAgents, recordHeartbeat } from './agents.ts'
-import { ingestContract } from './contract.ts'
+import { ingestContract, type Agent } from './contract.ts'
 import { startReceiver, type StoredFiles } from './receiver.ts'
 import { reportClosed, reportFailed, reportOpened, reportProgress, reportRecovered } from './reports.ts'
 import type { RunFormat } from './run-format.ts'
@@ -38,6 +38,8 @@ export interface Ingest {
   /** Starts to follow the store; call once, before `jobs.start()`. */
   start(): void
   routes(app: FastifyInstance, gate: Gate): void
+  /** Every agent that was ever heard of, by experiment and name. */
+  agents(): Promise<(Agent & { experiment: string })[]>
 }
 
 export function openIngest(options: IngestOptions): Ingest {
@@ -46,6 +48,7 @@ export function openIngest(options: IngestOptions): Ingest {
   const rawBucketOf = options.rawBucketOf ?? ((experiment: string) => `${experiment}-raw`)
   const reports = { logbook, clock, formats, rawBucketOf }
   return {
+    agents: () => listAgents(database.kysely, undefined, clock),
     start: () => startReceiver({ logbook, facts, jobs, clock, log, formats, files }),
     routes: (app, gate) =>
       bindRoutes(

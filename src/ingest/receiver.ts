@@ -34,7 +34,13 @@ export interface ReceiverOptions {
 /** Data of 'storage.object-created' and 'storage.object-deleted' as the receiver uses them. */
 const objectFact = z.object({ experiment: z.string(), bucket: z.string(), key: z.string(), purpose: z.string() })
 
-export const inspectJob = z.object({ experiment: z.string(), bucket: z.string(), key: z.string() })
+export const inspectJob = z.object({
+  experiment: z.string(),
+  bucket: z.string(),
+  key: z.string(),
+  /** When its deletion was told: then it is lost unless it is there again. */
+  deletedMs: z.int().optional(),
+})
 export type InspectJob = z.output<typeof inspectJob>
 
 /** Codes of faults that a new setup or series may cure. */
@@ -54,7 +60,10 @@ export function startReceiver(options: ReceiverOptions): void {
   })
   facts.follow('ingest.deletions', ['storage.object-deleted'], async (fact, trx) => {
     const object = objectFact.parse(fact.data)
-    if (object.purpose === 'raw') await recordDeletion(options, trx, object, fact.atMs)
+    if (object.purpose !== 'raw') return
+    const { experiment, bucket, key } = object
+    // Whether it was stored again meanwhile only the store can say: clocks jump.
+    await inspectLater(trx, fact, { experiment, bucket, key, deletedMs: fact.atMs })
   })
   facts.follow('ingest.setups', ['logbook.setup-added'], async (fact, trx) => {
     const experiment = String(fact.data.experiment)
@@ -76,31 +85,33 @@ export function startReceiver(options: ReceiverOptions): void {
 async function recordDeletion(
   { logbook, clock }: ReceiverOptions,
   trx: AnyTransaction,
-  object: InspectJob,
-  atMs: number,
+  { experiment, bucket, key, deletedMs = clock.nowMs() }: InspectJob,
 ): Promise<void> {
-  const file = await logbook.findFile(object.bucket, object.key, trx)
-  await logbook.resolveFaults(trx, object.experiment, [placeTopic(object)])
-  // A file that was stored again and read before this news came is there.
-  if (file === undefined || file.updatedMs > atMs + 1 || file.state === 'lost') return
-  const reason = `Deleted from the store at ${printTime(Math.min(atMs, clock.nowMs()))}.`
-  await logbook.recordFile(trx, file.runId, { ...object, role: file.role, state: 'lost', reason })
+  const file = await logbook.findFile(bucket, key, trx)
+  await logbook.resolveFaults(trx, experiment, [placeTopic({ experiment, bucket, key })])
+  if (file === undefined || file.state === 'lost') return
+  const reason = `Deleted from the store at ${printTime(deletedMs)}.`
+  await logbook.recordFile(trx, file.runId, { bucket, key, role: file.role, state: 'lost', reason })
 }
 
 /** Reads one stored file and writes what it says; may be called again at any time with the same result. */
 export async function inspectObject(options: ReceiverOptions, object: InspectJob, signal: AbortSignal): Promise<void> {
   const { formats, files, logbook, log } = options
+  const path = await files.pathOf(object.bucket, object.key)
+  const before = await stat(path).catch(() => undefined)
+  if (before === undefined) {
+    log.info({ object }, 'a stored file is gone')
+    if (object.deletedMs === undefined) return
+    await logbook.transact((trx) => recordDeletion(options, trx, object))
+    // It may have been stored and read between the look and the record.
+    if ((await stat(path).catch(() => undefined)) === undefined) return
+    return await inspectObject(options, object, signal)
+  }
   const found = formats
     .map((format) => ({ format, place: format.match(object.key) }))
     .find((one): one is { format: RunFormat; place: RunPlace } => one.place !== undefined)
   if (found === undefined) {
     await logbook.transact((trx) => logbook.raiseFault(trx, unrecognised(object)))
-    return
-  }
-  const path = await files.pathOf(object.bucket, object.key)
-  const before = await stat(path).catch(() => undefined)
-  if (before === undefined) {
-    log.info({ object }, 'a stored file was gone before it was read')
     return
   }
   await failpoint('ingest.before-inspect')

@@ -155,7 +155,7 @@ export interface TestChild {
 }
 
 export type AgentChildOptions = Pick<AgentOptions, 'directory' | 'serverUrl' | 'keyFile'> &
-  Partial<Pick<AgentOptions, 'once' | 'idleMs' | 'partSizeBytes' | 'compress'>>
+  Partial<Pick<AgentOptions, 'once' | 'idleMs' | 'partSizeBytes' | 'compress' | 's3Url'>>
 
 export const agentDefaults = { experiment: 'demo', setup: 'lime', series: 'sim', version: 'test' } as const
 

@@ -5,6 +5,8 @@ import { notebookErrors } from './errors.ts'
 import { identityHeader, signIdentity } from './proxy/identity-header.ts'
 import { reach } from './proxy/notebook-proxy.ts'
 
+const mostAnswerBytes = 4 * 1024 * 1024
+
 export interface JupyterPlace {
   socketPath: string
   basePath: string
@@ -19,6 +21,8 @@ export async function callJupyter(
 ): Promise<{ status: number; body: string }> {
   const door = reach(place.socketPath)
   const xsrf = randomBytes(16).toString('hex')
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(), (call.timeoutMs ?? 10_000) * 3)
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   try {
     return await new Promise((resolve, reject) => {
@@ -28,6 +32,7 @@ export async function callJupyter(
           method: call.method,
           path: place.basePath + call.path,
           agent: false,
+          signal: deadline.signal,
           timeout: call.timeoutMs ?? 10_000,
           headers: {
             host: 'localhost',
@@ -43,7 +48,13 @@ export async function callJupyter(
         },
         (response) => {
           const chunks: Buffer[] = []
-          response.on('data', (chunk: Buffer) => chunks.push(chunk))
+          let sizeBytes = 0
+          response.on('data', (chunk: Buffer) => {
+            sizeBytes += chunk.length
+            // The server is the person's to replace: it may say as much as it likes, for as long as it likes.
+            if (sizeBytes > mostAnswerBytes) request.destroy(new Error('the answer is too long'))
+            else chunks.push(chunk)
+          })
           response.on('end', () =>
             resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
           )
@@ -55,6 +66,7 @@ export async function callJupyter(
       request.end(body)
     })
   } finally {
+    clearTimeout(timer)
     door.release()
   }
 }

@@ -108,9 +108,10 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
   let timer: NodeJS.Timeout | undefined
 
   compute.registerKind(kindName, sessionKind({ ...payload, kysely }))
-  compute.provideEnvironment('notebook', async (job, { access }) => ({
+  compute.provideEnvironment('notebook', async ({ id, ownerId, experiment }, { access }) => ({
     ...environmentParts(payload, await environment.ensure()),
-    ...(access && { files: await accessFiles(payload, { kind: 'job', ...job }) }),
+    // Member by member: a job has a kind of its own, and whose token that names is nobody's.
+    ...(access && { files: await accessFiles(payload, { kind: 'job', id, ownerId, experiment }) }),
   }))
 
   function placeOf(row: SessionRow, job: Job): JupyterPlace {
@@ -329,7 +330,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       const path = openPath ?? row.open_path
       const to = path === null ? 'lab' : `lab/tree/${path.split('/').map(encodeURIComponent).join('/')}`
       return {
-        url: `${options.contentUrl}/_content/open#${new URLSearchParams({ ticket, to }).toString()}`,
+        url: `${originOf(row, options.contentUrl)}/_content/open#${new URLSearchParams({ ticket, to }).toString()}`,
         expiresAtMs: clock.nowMs() + ticketLifetimeMs,
       }
     },
@@ -375,6 +376,11 @@ function stateOf(row: SessionRow, job: Job): SessionState {
   }
 }
 
+/** Where the site has a host name for each person, the one of the session's owner. */
+function originOf(row: SessionRow, contentUrl: string): string {
+  return contentUrl.replace('*', row.owner_name)
+}
+
 function sessionOf(row: SessionRow, job: Job, contentUrl: string): Session {
   const state = stateOf(row, job)
   return {
@@ -387,7 +393,7 @@ function sessionOf(row: SessionRow, job: Job, contentUrl: string): Session {
     reason: job.reason,
     sinceMs: state === 'running' ? Number(row.ready_ms) : job.sinceMs,
     startedMs: job.startedMs,
-    url: `${contentUrl}${basePathOf(row)}lab`,
+    url: `${originOf(row, contentUrl)}${basePathOf(row)}lab`,
     openPath: row.open_path,
   }
 }

@@ -122,6 +122,8 @@ export function sessionKind(context: PayloadContext & { kysely: NotebookKysely }
         environment: {
           ...parts.environment,
           PYTHONPATH: '/opt/cygnet/client:/opt/cygnet/server',
+          // A random.py in the home must not stop its server (jupyter_server_config.py takes it away again).
+          PYTHONSAFEPATH: '1',
           PATH: [...parts.pathFolders, '/usr/local/bin', '/usr/bin', '/bin'].join(':'),
           // The person's configuration is for their work, not for the server that guards it.
           JUPYTER_CONFIG_DIR: '/run/session/config',

@@ -80,7 +80,7 @@ export async function openTestHouse(
     home,
     cacheFolder: testCacheFolder,
     searchPath: process.env.PATH ?? '',
-    trustedOwnerIds: [id],
+    trustedOwnerIds: () => [id],
     config: computeConfig.parse({ cpuMilli: 4000, memoryMiB: 8192 }),
     ports: { platform: 8410, s3: 8411 },
     workspaceOf: async (ownerId) => ({
@@ -104,6 +104,7 @@ export async function openTestHouse(
     s3Region: 'us-east-1',
     contentUrl: 'http://localhost:8410',
   })
+  const cookieName = contentCookieName('http://localhost:8410', '')
   const cookieFor = (sessionId: string, personId = id) => {
     const access = {
       personId,
@@ -111,7 +112,7 @@ export async function openTestHouse(
       sessionId,
       expiresAtMs: clock.nowMs() + 3_600_000,
     }
-    return `${contentCookieName}=${signContentCookie(identity.snapshotPart(), access)}`
+    return `${cookieName}=${signContentCookie(identity.snapshotPart(), access)}`
   }
   const proxy = createNotebookProxy({
     routes: () => notebooks.snapshotPart().routes,
@@ -119,8 +120,8 @@ export async function openTestHouse(
       const value = cookieHeader
         .split(';')
         .map((part) => part.trim())
-        .find((part) => part.startsWith(`${contentCookieName}=`))
-        ?.slice(contentCookieName.length + 1)
+        .find((part) => part.startsWith(`${cookieName}=`))
+        ?.slice(cookieName.length + 1)
       const access =
         value === undefined
           ? undefined
@@ -130,7 +131,7 @@ export async function openTestHouse(
         : { id: access.personId, name: identity.nameOf(access.personId)?.name ?? '' }
     },
     redeem: () => Promise.reject(new Error('tickets are redeemed by control')),
-    cookieName: contentCookieName,
+    cookieName: () => cookieName,
     platformUrl: () => 'http://127.0.0.1:8410',
     secure: false,
     log,

@@ -272,7 +272,9 @@ async function prepare(job: RunningJob, context: JobKindContext): Promise<Launch
       lineage,
     }
   }
-  return programLaunch(context, 'src/reconstruction/payload.ts', mounts, payloadSpec.parse(spec))
+  const launch = programLaunch(context, 'src/reconstruction/payload.ts', mounts, payloadSpec.parse(spec))
+  // Nothing is shared between runs, least of all of two experiments: a decoder may fall for the file it reads.
+  return { ...launch, workspace: 'none' }
 }
 
 /** A program of ours in the sandbox, told its specification in CYGNET_SPEC. */

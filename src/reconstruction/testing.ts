@@ -94,7 +94,7 @@ export async function openTestRoom(database: OpenedDatabase, folder: string) {
     cacheFolder: process.env.CYGNET_CACHE ?? join('/tmp', `cygnet-test-cache-${process.getuid?.() ?? 0}`),
     config: computeConfig.parse({ cpuMilli: 2000, memoryMiB: 4096, interactiveMemoryMiB: 512 }),
     ports: { platform: 8410, s3: 8411 },
-    trustedOwnerIds: ['platform'],
+    trustedOwnerIds: () => ['platform'],
     workspaceOf: async () => ({ personName: 'cygnet', uid: 300_000, groups: [], buckets: [] }),
     searchPath: process.env.PATH ?? '',
   })

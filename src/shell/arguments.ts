@@ -1,8 +1,7 @@
-/** What the supervisor hands to a process: `--home DIR --port N [--number K]`. */
+/** What the supervisor hands to a process: `--home DIR --port N --listen ADDRESS [--number K]`. */
 import { parseArgs } from 'node:util'
 import { addressesOf, homeAt, type Addresses, type Home } from './home.ts'
-import { readSettings } from './platform.ts'
-import type { Settings } from './settings.ts'
+import { readSettings, type Settings } from './settings.ts'
 
 export interface ProcessSetting {
   home: Home
@@ -14,10 +13,15 @@ export interface ProcessSetting {
 export async function readArguments(argv: string[]): Promise<ProcessSetting> {
   const { values } = parseArgs({
     args: argv,
-    options: { home: { type: 'string' }, port: { type: 'string' }, number: { type: 'string' } },
+    options: {
+      home: { type: 'string' },
+      port: { type: 'string' },
+      listen: { type: 'string' },
+      number: { type: 'string' },
+    },
   })
   const home = homeAt(values.home)
-  const settings = await readSettings(home, values.port === undefined ? undefined : Number(values.port))
+  const settings = await readSettings(home, values.port === undefined ? undefined : Number(values.port), values.listen)
   return { home, settings, addresses: addressesOf(settings.http), number: Number(values.number ?? 1) }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createClient } from '../foundation/client.ts'
 import { createOutput, type CommandContext, type Output } from '../foundation/command-line.ts'
 import { exitCodeOf, Fault, faultLines } from '../foundation/errors.ts'
+import { trustPrivateAuthority } from '../foundation/private-authority.ts'
 import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
 import { homeAt } from './home.ts'
 import { addressesAt } from './platform.ts'
@@ -32,12 +33,13 @@ const context = {
 let current: Output = createOutput({ json: false, stdout: process.stdout, stderr: process.stderr })
 
 program.hook('preAction', async (_program, action) => {
+  await trustPrivateAuthority()
   const options = action.optsWithGlobals<{ json?: boolean; home?: string; profile: string }>()
   current = createOutput({ json: options.json ?? false, stdout: process.stdout, stderr: process.stderr })
   const home = homeAt(options.home)
   const signIn = await signInFile(options.profile).read()
   const platformUrl = signIn?.platformUrl ?? (await localPlatformUrl(options.home))
-  const s3Url = s3UrlOf(platformUrl)
+  const s3Url = signIn?.s3Url ?? (signIn ? s3UrlOf(platformUrl) : (await addressesAt(home)).s3Url)
   Object.assign(context, { home: home.folder })
   Object.assign(context.profile, { name: options.profile, platformUrl, ...(s3Url === undefined ? {} : { s3Url }) })
 })
@@ -60,7 +62,15 @@ type Register = (program: Command, context: CommandContext, checkout: string) =>
 async function registrations(argv: string[]): Promise<Register[]> {
   const loaders: [verbs: string[], load: () => Promise<Register>][] = [
     [['up', 'admin-link', 'status', 'config'], async () => (await import('./up-command.ts')).registerPlatformCommands],
+    [
+      ['upgrade', 'rollback', 'down', 'install-service'],
+      async () => (await import('./upgrade-command.ts')).registerUpgradeCommands,
+    ],
+    [['move'], async () => (await import('./move-command.ts')).registerMoveCommand],
     [['demo'], async () => (await import('./demo/demo-command.ts')).registerDemoCommand],
+    [['bundle'], async () => (await import('./packaging/bundle-command.ts')).registerBundleCommand],
+    [['uninstall'], async () => (await import('./packaging/uninstall-command.ts')).registerUninstallCommand],
+    [['support'], async () => (await import('./observability/support-command.ts')).registerSupportCommand],
     [['doctor'], async () => (await import('./doctor-command.ts')).registerDoctorCommand],
     [
       ['login', 'logout', 'whoami', 'credentials'],
@@ -98,7 +108,7 @@ async function localPlatformUrl(home: string | undefined): Promise<string> {
   return (await addressesAt(homeAt(home))).publicUrl
 }
 
-/** On this machine S3 is on the next port; elsewhere the site says where it is. */
+/** For sign-ins from before platforms said it: on this machine S3 was on the next port. */
 function s3UrlOf(platformUrl: string): string | undefined {
   const url = new URL(platformUrl)
   return url.hostname === '127.0.0.1' ? `http://127.0.0.1:${Number(url.port) + 1}` : undefined

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { openCompute, computeMigrations, computeRoutes } from '../compute/index.ts'
+import { openCompute, computeRoutes } from '../compute/index.ts'
 import { openRunIndexes } from '../detector/index.ts'
 import { openDatabase, migrate } from '../foundation/database.ts'
 import { openFacts } from '../foundation/facts.ts'
@@ -12,24 +12,21 @@ import type { Logger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import { publishSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
-import { identityMigrations, openIdentity } from '../identity/index.ts'
-import { ingestMigrations, openIngest } from '../ingest/index.ts'
-import { logbookMigrations, openLogbook } from '../logbook/index.ts'
-import { notebookMigrations, notebookRoutes, openNotebooks } from '../notebooks/index.ts'
-import { openReconstruction, reconstructionMigrations } from '../reconstruction/index.ts'
-import {
-  bucketNameOf,
-  followStorageChanges,
-  openStorage,
-  registerStorageRoutes,
-  storageMigrations,
-} from '../storage/index.ts'
+import { openIdentity } from '../identity/index.ts'
+import { openIngest } from '../ingest/index.ts'
+import { openLogbook } from '../logbook/index.ts'
+import { notebookRoutes, openNotebooks } from '../notebooks/index.ts'
+import { openReconstruction } from '../reconstruction/index.ts'
+import { bucketNameOf, followStorageChanges, openStorage, registerStorageRoutes } from '../storage/index.ts'
+import { fileOwners } from './file-owners.ts'
 import { cacheFolder, s3Region, type Addresses, type Home } from './home.ts'
+import { databaseAddressOf, databaseCopiesFolder, requireCurrentDatabase } from './database-place.ts'
 import { bindInternalRoutes } from './internal-routes.ts'
+import { roomMigrations } from './room-migrations.ts'
 import type { Settings } from './settings.ts'
 import type { PlatformSnapshot } from './snapshot.ts'
 import { bindStatusRoutes } from './status.ts'
-import { platformOwner, workspaces } from './workspaces.ts'
+import { platformOwner, starterIds, workspaces } from './workspaces.ts'
 
 const snapshotEveryMs = 2_000
 const purposes = ['raw', 'reco', 'work'] as const
@@ -50,21 +47,21 @@ export interface OpenedPlatform {
 export async function openPlatform({ home, settings, addresses, log }: PlatformParts): Promise<OpenedPlatform> {
   const clock = systemClock()
   const programFolder = join(import.meta.dirname, '..', '..')
-  const ports = { platform: addresses.platformPort, s3: addresses.s3Port }
+  const ports = addresses.workPorts
   const searchPath = process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'
   const closers: (() => Promise<void>)[] = []
 
-  const database = await openDatabase({ url: settings.database.url ?? `sqlite:${home.database}`, exclusive: true, log })
+  const address = databaseAddressOf(home, settings)
+  await requireCurrentDatabase(home, address)
+  // What must not be written any more ends here at once; the supervisor starts another control on what is durable.
+  const database = await openDatabase({ ...address, exclusive: true, log, onUnsafe: () => process.exit(1) })
   closers.push(() => database.close())
-  await migrate(database, [
-    identityMigrations,
-    storageMigrations,
-    logbookMigrations,
-    ingestMigrations,
-    computeMigrations,
-    reconstructionMigrations,
-    notebookMigrations,
-  ])
+  const migrated = await migrate(database, roomMigrations, {
+    allRooms: true,
+    copiesFolder: databaseCopiesFolder(home),
+    withoutCopy: settings.database.migrateWithoutCopy,
+  })
+  if (migrated.applied.length > 0) log.info(migrated, 'the database was migrated')
   const facts = openFacts({ database, clock, log })
   closers.push(() => facts.close())
   const jobs = openJobs({ database, clock, log, soleWorker: true })
@@ -87,8 +84,11 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     clock,
     log,
     macKey: await loadOrCreateSecret(home.secrets, 'storage-mac-key'),
+    owners: fileOwners(() => identity.snapshotPart()),
   })
   closers.push(() => storage.close())
+  for (const { experiment } of storage.listBuckets()) await identity.experimentGroupOf(experiment)
+  await storage.handOver()
   const storageFollower = followStorageChanges({ storage, database, clock, log })
   closers.push(() => storageFollower.close())
 
@@ -107,6 +107,7 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     )
   })
   jobs.register('shell.create-buckets', z.object({ experiment: z.string() }), async ({ experiment }) => {
+    await identity.experimentGroupOf(experiment)
     const present = new Set(storage.listBuckets().map((bucket) => bucket.name))
     for (const purpose of purposes) {
       const name = bucketNameOf(experiment, purpose)
@@ -137,11 +138,22 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     cacheFolder: cacheFolder(),
     config: settings.compute,
     ports,
-    trustedOwnerIds: [platformOwner.id],
+    trustedOwnerIds: () => [platformOwner.id, ...starterIds(identity.snapshotPart())],
     searchPath,
     workspaceOf: workspaces({ identity, storage }),
   })
   closers.push(() => compute.close())
+
+  // Keys and tokens that a job had for its work end with it, whatever of them somebody has copied.
+  facts.follow('shell.end-of-access', ['compute.job-ended'], async (fact, trx) => {
+    // The only kind that has any; sessions end their own.
+    if ((fact.data as { kind: string }).kind !== 'command') return
+    const payload = { jobId: fact.subject }
+    await enqueueJob(trx, { kind: 'shell.end-access', payload, idempotencyKey: fact.subject }, clock)
+  })
+  jobs.register('shell.end-access', z.object({ jobId: z.string() }), async ({ jobId }) => {
+    await identity.revokeAccessKeysOf(jobId)
+  })
 
   const reconstruction = await openReconstruction({
     runIndexes,
@@ -200,7 +212,18 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   computeRoutes(app, { compute, database, gate })
   reconstruction.routes(app, gate)
   notebookRoutes(app, { notebooks, gate })
-  bindStatusRoutes(app, { gate, home, clock, jobs, compute, storageFollower })
+  bindStatusRoutes(app, {
+    gate,
+    home,
+    clock,
+    database,
+    facts,
+    ingest,
+    jobs,
+    compute,
+    storageFollower,
+    processesWanted: settings.http.gateways + 1,
+  })
   bindInternalRoutes(app, { identity, compute, notebooks })
 
   return {

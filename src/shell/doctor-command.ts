@@ -1,49 +1,47 @@
 /** `cygnet doctor`: what this machine lacks, in words, with what to do about it. Changes nothing. */
 import type { Command } from 'commander'
-import { existsSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { delimiter } from 'node:path'
+import type { z } from 'zod'
+import { findPython, inspectIsolation } from '../compute/index.ts'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
-import { networkFileSystemOf } from '../foundation/files.ts'
-import { findPython } from '../compute/index.ts'
+import { Fault } from '../foundation/errors.ts'
+import { showFindings, type Finding } from '../foundation/findings.ts'
+import type { EnvironmentStatus } from '../notebooks/index.ts'
+import { addressesOf } from './addresses.ts'
 import type { statusSchema } from './contract.ts'
+import { faceFindings } from './doctor/face-findings.ts'
+import { gatherHostFacts } from './doctor/host-facts.ts'
+import { hostFindings } from './doctor/host-findings.ts'
+import { shellFaults } from './errors.ts'
 import { cacheFolder, homeAt, type Home } from './home.ts'
 import { addressesAt, callControl } from './platform.ts'
-import type { EnvironmentStatus } from '../notebooks/index.ts'
-import { shellFaults } from './errors.ts'
-import type { z } from 'zod'
-
-interface Finding {
-  what: string
-  verdict: 'good' | 'warning' | 'bad'
-  detail: string
-  hint: string
-}
-
-const gigabyte = 1e9
-const comfortableBytes = 20 * gigabyte
-const leastBytes = 2 * gigabyte
+import { readSettings, type Settings } from './settings.ts'
 
 export function registerDoctorCommand(program: Command, context: CommandContext): void {
   addVerb(program, 'doctor', {
     summary: 'look this machine over for Cygnet; exit code 1 when something must be mended',
     example: 'cygnet doctor',
   }).action(async () => {
-    const home = homeAt(context.home)
-    const findings = (
-      await Promise.all([nodeVersion(), python(), diskSpace(home), localDisk(home), platform(home)])
-    ).flat()
-    if (context.output.isJson) context.output.json(findings)
-    else {
-      context.output.table(findings, ['verdict', 'what', 'detail'])
-      for (const { hint, what } of findings.filter((each) => each.hint !== '')) context.output.line(`${what}: ${hint}`)
-    }
-    if (findings.some((finding) => finding.verdict === 'bad'))
+    if (showFindings(context.output, await findingsAt(homeAt(context.home))))
       throw shellFaults.needsMending('Something must be mended before Cygnet can be relied on.')
   })
 }
 
-async function nodeVersion(): Promise<Finding[]> {
+/** Everything the doctor looks at. */
+export async function findingsAt(home: Home): Promise<Finding[]> {
+  const settings = await readSettings(home, undefined).catch((error: unknown) => error as Error)
+  const found = await Promise.all([
+    node(),
+    python(),
+    machine(home, settings),
+    isolation(home),
+    faces(settings),
+    platform(home),
+  ])
+  return found.flat()
+}
+
+async function node(): Promise<Finding[]> {
   return [{ what: 'Node', verdict: 'good', detail: `${process.version} from ${process.execPath}`, hint: '' }]
 }
 
@@ -52,47 +50,52 @@ async function python(): Promise<Finding[]> {
     const { path, version } = await findPython({
       minimum: [3, 9],
       forOthers: process.getuid?.() === 0,
-      searchPath: process.env.PATH ?? '',
+      searchPath: process.env.PATH ?? `/usr/bin${delimiter}/bin`,
     })
     return [{ what: 'Python', verdict: 'good', detail: `${version} from ${path}`, hint: '' }]
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    return [
-      {
-        what: 'Python',
-        verdict: 'bad',
-        detail,
-        hint: 'Install python3 (3.9 or later) under /usr, where every user can read it.',
-      },
-    ]
+    const hint = 'Install python3 (3.9 or later) under /usr, where every user can read it.'
+    return [{ what: 'Python', verdict: 'bad', detail: wordsOf(error), hint }]
   }
 }
 
-async function diskSpace(home: Home): Promise<Finding[]> {
-  const folder = nearestExisting(home.folder)
-  const { bavail, bsize } = await statfs(folder)
-  const freeBytes = bavail * bsize
-  const detail = `${(freeBytes / gigabyte).toFixed(1)} GB free at ${folder}`
-  const verdict = freeBytes < leastBytes ? 'bad' : freeBytes < comfortableBytes ? 'warning' : 'good'
-  const hint =
-    verdict === 'good'
-      ? ''
-      : 'A day of data taking is 70 GB at the median. Free some, or choose another disk with --home.'
-  return [{ what: 'disk', verdict, detail, hint }]
+async function machine(home: Home, settings: Settings | Error): Promise<Finding[]> {
+  const ports = settings instanceof Error ? [] : [settings.http.port, settings.http.s3Port ?? settings.http.port + 1]
+  return hostFindings(await gatherHostFacts(home, ports))
 }
 
-async function localDisk(home: Home): Promise<Finding[]> {
-  const network = await networkFileSystemOf(nearestExisting(home.folder))
-  if (network === undefined) return [{ what: 'file system', verdict: 'good', detail: 'local', hint: '' }]
-  const hint = 'The database and the index need a local disk: choose one with --home.'
-  return [{ what: 'file system', verdict: 'bad', detail: `${home.folder} is on ${network}`, hint }]
+/** What keeps people's code apart on this machine. */
+async function isolation(home: Home): Promise<Finding[]> {
+  const programFolders = [home.folder, cacheFolder()]
+  return await inspectIsolation({ searchPath: process.env.PATH ?? '', cacheFolder: cacheFolder(), programFolders })
+}
+
+async function faces(settings: Settings | Error): Promise<Finding[]> {
+  try {
+    if (settings instanceof Error) throw settings
+    return await faceFindings(settings.http, addressesOf(settings.http))
+  } catch (error) {
+    const hint = (error instanceof Fault ? error.hint : undefined) ?? 'See: cygnet config print --all'
+    return [{ what: 'settings', verdict: 'bad', detail: wordsOf(error), hint }]
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Fault ? error.detail : error instanceof Error ? error.message : String(error)
+}
+
+interface Report {
+  sandbox: z.infer<typeof statusSchema>['sandbox']
+  environment: EnvironmentStatus
 }
 
 /** What only a running platform can tell; a platform that does not run is a fact, not a fault. */
 async function platform(home: Home): Promise<Finding[]> {
-  const { publicUrl } = await addressesAt(home)
   try {
-    const { sandbox, environment } = await callControl<Report>(home, 'GET', '/internal/report')
+    const [{ environment }, { sandbox, concerns }] = await Promise.all([
+      callControl<Report>(home, 'GET', '/internal/report'),
+      callControl<z.infer<typeof statusSchema>>(home, 'GET', '/internal/status'),
+    ])
     return [
       { what: 'platform', verdict: 'good', detail: `runs in ${home.folder}`, hint: '' },
       {
@@ -103,33 +106,29 @@ async function platform(home: Home): Promise<Finding[]> {
           ? ''
           : 'Without a sandbox nobody may start notebooks or jobs. Install bubblewrap and allow user namespaces.',
       },
-      {
-        what: 'notebooks',
-        verdict: environment.state === 'failed' ? 'bad' : environment.state === 'ready' ? 'good' : 'warning',
-        detail: environment.reason ?? `${environment.state} in ${cacheFolder()}`,
-        hint:
-          environment.state === 'failed'
-            ? 'The Python environment is made from the package index: check the network, then start again.'
-            : '',
-      },
+      notebooksFinding(environment),
+      ...concerns.map(({ grave, what, hint }): Finding => {
+        return { what: 'now', verdict: grave ? 'bad' : 'warning', detail: what, hint }
+      }),
     ]
   } catch {
-    return [
-      {
-        what: 'platform',
-        verdict: 'warning',
-        detail: `nothing runs in ${home.folder}`,
-        hint: `Start it with cygnet up; it will serve ${publicUrl}.`,
-      },
-    ]
+    const address = await addressesAt(home).then(
+      ({ publicUrl }) => `; it will serve ${publicUrl}`,
+      () => '',
+    )
+    const hint = `Start it with cygnet up${address}.`
+    return [{ what: 'platform', verdict: 'warning', detail: `nothing runs in ${home.folder}`, hint }]
   }
 }
 
-interface Report {
-  sandbox: z.infer<typeof statusSchema>['sandbox']
-  environment: EnvironmentStatus
-}
-
-function nearestExisting(path: string): string {
-  return existsSync(path) ? path : nearestExisting(dirname(path))
+function notebooksFinding({ state, reason }: EnvironmentStatus): Finding {
+  return {
+    what: 'notebooks',
+    verdict: state === 'failed' ? 'bad' : state === 'ready' ? 'good' : 'warning',
+    detail: reason ?? `${state} in ${cacheFolder()}`,
+    hint:
+      state === 'failed'
+        ? 'The Python environment is made from the package index: check the network (HTTPS_PROXY), or install from a bundle, then start again.'
+        : '',
+  }
 }

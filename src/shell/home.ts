@@ -1,7 +1,8 @@
-/** The folders of one installation (`--home`), who may enter them, and the addresses that follow from its ports. */
-import { chmod, chown, mkdir } from 'node:fs/promises'
+/** The folders of one installation (`--home`) and who may enter them. */
+import { chmod, chown, lstat, mkdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { shellFaults } from './errors.ts'
 
 export interface Home {
   folder: string
@@ -11,6 +12,8 @@ export interface Home {
   secrets: string
   run: string
   controlSocket: string
+  /** Present while control is replaced by another version: gateways hold requests for longer. */
+  handOver: string
   /** Present while the platform runs: its addresses. */
   addresses: string
   snapshot: string
@@ -31,6 +34,7 @@ export function homeAt(path: string | undefined): Home {
     secrets: join(folder, 'secrets'),
     run: join(folder, 'run'),
     controlSocket: join(folder, 'run', 'control.sock'),
+    handOver: join(folder, 'run', 'hand-over'),
     addresses: join(folder, 'run', 'addresses.json'),
     snapshot: join(folder, 'run', 'snapshot.json'),
     gatewaySockets: join(folder, 'run', 'gateway'),
@@ -51,9 +55,12 @@ export function cacheFolder(): string {
   return process.getuid?.() === 0 ? '/var/cache/cygnet' : join(homedir(), '.cache', 'cygnet')
 }
 
+/** As root: uid and gid of the gateways, and owner of the files that no person put there. */
+export const serviceUid = 299_998
+
 /**
  * As root: the group whose members may pass through `data`. Only sandboxed payloads have it (workspaces.ts), so that
- * other accounts of the machine see no bucket, whatever the modes below.
+ * other accounts of the machine never come to the folder of a bucket, which lets in its experiment only.
  */
 export const dataGroup = 299_999
 
@@ -76,30 +83,32 @@ export async function prepareHome(home: Home): Promise<void> {
     [home.logs, 0o700],
   ]
   for (const [path, mode] of modes) {
-    await mkdir(path, { recursive: true, mode })
+    await mkdir(path, { recursive: true, mode }).catch(ignorePresent)
+    await requireOwn(path)
     await chmod(path, mode)
   }
-  if (asRoot) await chown(home.data, 0, dataGroup)
+  if (!asRoot) return
+  await chown(home.data, 0, dataGroup)
+  // Gateways put their sockets there.
+  await chown(home.gatewaySockets, serviceUid, serviceUid)
+}
+
+/** Whoever owns a folder can change what is in it: one that somebody else has put there beforehand is not used. */
+async function requireOwn(path: string): Promise<void> {
+  const owners = new Set([process.getuid?.() ?? 0, process.getuid?.() === 0 ? serviceUid : -1])
+  const [entry, folder] = [await lstat(path), await stat(path).catch(() => undefined)]
+  if (folder?.isDirectory() && owners.has(entry.uid) && owners.has(folder.uid)) return
+  const what = folder?.isDirectory()
+    ? `belongs to uid ${owners.has(entry.uid) ? folder.uid : entry.uid}`
+    : 'is no folder'
+  throw shellFaults.foreignFolder(`${path} ${what}, not to who starts Cygnet.`)
+}
+
+/** Something is there that is no folder, or a link to nothing. */
+function ignorePresent(error: unknown): void {
+  if (!['EEXIST', 'ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
 }
 
 export const s3Region = 'cygnet'
 
-/** Where people and clients reach an installation. The content origin differs from the platform's in its host name. */
-export interface Addresses {
-  platformPort: number
-  s3Port: number
-  publicUrl: string
-  contentUrl: string
-  s3Url: string
-}
-
-export function addressesOf(http: { port: number; s3Port?: number | undefined }): Addresses {
-  const s3Port = http.s3Port ?? http.port + 1
-  return {
-    platformPort: http.port,
-    s3Port,
-    publicUrl: `http://127.0.0.1:${http.port}`,
-    contentUrl: `http://localhost:${http.port}`,
-    s3Url: `http://127.0.0.1:${s3Port}`,
-  }
-}
+export { addressesOf, type Addresses } from './addresses.ts'

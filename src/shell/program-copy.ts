@@ -3,15 +3,22 @@
  * a checkout is updated, and a sandboxed user can read it although the checkout may lie in a private folder.
  */
 import { createHash } from 'node:crypto'
-import { constants, existsSync, readFileSync } from 'node:fs'
-import { chmod, copyFile, cp, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { constants, existsSync, readFileSync, realpathSync } from 'node:fs'
+import { chmod, copyFile, cp, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
 import { checkoutCommit, commitFileName } from '../foundation/git-commit.ts'
+import { freeBytes } from '../foundation/files.ts'
 import { randomToken } from '../foundation/ids.ts'
+import type { Logger } from '../foundation/log.ts'
+import { shellFaults } from './errors.ts'
+import type { Home } from './home.ts'
+import { readRelease } from './release.ts'
 
 /** What a running Cygnet needs of a checkout; tests, benches and the sources of the web app are left out. */
 const copiedFolders = ['src', 'python', 'build/web']
-const copiedFiles = ['package.json', 'package-lock.json', 'LICENSE']
+const copiedFiles = ['package.json', 'package-lock.json', 'LICENSE', 'packaging/cygnet.service']
+
+const youngMs = 10 * 60_000
 
 interface LockEntry {
   dev?: boolean
@@ -26,7 +33,10 @@ export async function copyProgram(checkout: string, home: string): Promise<{ fol
   const building = join(home, 'program', `.building-${randomToken(6)}`)
   await mkdir(building, { recursive: true, mode: 0o755 })
   try {
-    for (const file of copiedFiles) await copyFile(join(checkout, file), join(building, file))
+    for (const file of copiedFiles) {
+      await mkdir(dirname(join(building, file)), { recursive: true, mode: 0o755 })
+      await copyFile(join(checkout, file), join(building, file))
+    }
     for (const source of copiedFolders) await copyTree(join(checkout, source), join(building, source))
     for (const module of productionModules(checkout)) {
       const source = join(checkout, module)
@@ -42,6 +52,61 @@ export async function copyProgram(checkout: string, home: string): Promise<{ fol
     if (!existsSync(folder)) throw error
   }
   return { folder, version }
+}
+
+/** Twice what a copy takes, and room for a copy of the database. */
+export async function requireRoomForCopy(home: Home): Promise<void> {
+  const database = await stat(home.database).catch(() => undefined)
+  const neededBytes = 500_000_000 + (database?.size ?? 0)
+  const freeNow = await freeBytes(home.program)
+  if (freeNow >= neededBytes) return
+  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
+  throw shellFaults.noRoom(
+    `A new version needs ${megabytes(neededBytes)} in ${home.folder}, and ${megabytes(freeNow)} are free.`,
+  )
+}
+
+/** The version of the copy that this program itself runs from, when that is one of this home. */
+export function versionOfCopy(checkout: string, home: Home): string | undefined {
+  return existsSync(home.program) && realpathSync(dirname(checkout)) === realpathSync(home.program)
+    ? basename(realpathSync(checkout))
+    : undefined
+}
+
+/**
+ * Removes copies that nobody needs: neither the present version nor the one before, nor one that a process or a job
+ * still uses (sandboxes have it mounted as /program, and it must not vanish under them).
+ */
+export async function removeOldCopies(home: Home, log: Logger): Promise<void> {
+  try {
+    const release = await readRelease(home)
+    if (!release) return
+    const chosen = [release.current, release.previous, release.next?.version, release.switching?.to]
+    const used = await namesInUse(home)
+    for (const entry of await readdir(home.program, { withFileTypes: true })) {
+      const path = join(home.program, entry.name)
+      if (!entry.isDirectory() || chosen.includes(entry.name) || used.includes(`${path}/`)) continue
+      // Somebody may be making it at this moment, or be about to choose it.
+      if ((await stat(path)).mtimeMs > Date.now() - youngMs) continue
+      log.info({ version: entry.name }, 'nobody uses this version any more; removing its copy')
+      await rm(path, { recursive: true, force: true })
+    }
+  } catch (error) {
+    log.error({ err: error }, 'old versions could not be removed')
+  }
+}
+
+/** Command lines of all processes, and what unfinished jobs have mounted, as one text to search in. */
+async function namesInUse(home: Home): Promise<string> {
+  const texts: string[] = []
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)))
+    texts.push(await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''))
+  for (const job of await readdir(home.jobs).catch(() => [])) {
+    const folder = join(home.jobs, job)
+    if (!existsSync(join(folder, 'done.json')))
+      texts.push(await readFile(join(folder, 'spec.json'), 'utf8').catch(() => ''))
+  }
+  return texts.join('\n')
 }
 
 /** The version in package.json and a hash of what would be copied: two checkouts that differ never share a folder. */
@@ -81,11 +146,11 @@ async function copyTree(source: string, target: string): Promise<void> {
 }
 
 /**
- * Left out: tests, maps for debuggers, and of packages for browsers what no process here loads (120 of 140 MB of
+ * Left out: tests and the folders only they enter, maps for debuggers, and of packages for browsers what no process here loads (120 of 140 MB of
  * onnxruntime-web are builds for graphics cards).
  */
 const leftOut =
-  /\.test\.tsx?$|(^|\/)__pycache__(\/|$)|\.map$|(^|\/)ort(\.(?!node\.min\.mjs|wasm\.(bundle\.)?min\.mjs)[^/]*|-wasm-simd-threaded\.[^/]*\.(mjs|wasm))$/
+  /\.test\.tsx?$|^[a-z]+\/(faults|isolation|simulation)\/|(^|\/)__pycache__(\/|$)|\.map$|(^|\/)ort(\.(?!node\.min\.mjs|wasm\.(bundle\.)?min\.mjs)[^/]*|-wasm-simd-threaded\.[^/]*\.(mjs|wasm))$/
 
 function isLeftOut(path: string): boolean {
   return leftOut.test(path)

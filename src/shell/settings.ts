@@ -1,25 +1,28 @@
 /** Everything an admin can set, in one file `HOME/cygnet.yaml`; every line has a default, so the file may be absent. */
-import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { computeConfig } from '../compute/contract.ts'
+import { readConfig } from '../foundation/config.ts'
+import { addressHoldsPassword } from '../foundation/database.ts'
 import { notebooksConfig } from '../notebooks/contract.ts'
+import type { Home } from './home.ts'
+import { httpSettings } from './http-settings.ts'
 
 export const settingsSchema = z.strictObject({
-  http: z
-    .strictObject({
-      port: z
-        .int()
-        .min(1)
-        .max(65_535)
-        .default(8410)
-        .describe('platform port; S3 is on the next one unless s3Port is set'),
-      s3Port: z.int().min(1).max(65_535).optional().describe('port of the S3 endpoint'),
-      gateways: z.int().min(1).max(64).default(Math.min(2, availableParallelism())).describe('gateway processes'),
-    })
-    .prefault({}),
+  http: httpSettings.prefault({}),
   database: z
     .strictObject({
-      url: z.string().optional().describe('sqlite:/path or postgres://…; default: SQLite inside the home'),
+      url: z
+        .string()
+        .refine((url) => !addressHoldsPassword(url), {
+          error: 'holds a password; write it into a file of mode 0600 and name that in database.passwordFile',
+        })
+        .optional()
+        .describe('sqlite:/path or postgres://user@host/name; default: SQLite inside the home'),
+      passwordFile: z.string().optional().describe('file (0600) with the password for PostgreSQL'),
+      migrateWithoutCopy: z
+        .boolean()
+        .default(false)
+        .describe('migrate even when there is no room for a copy of the database'),
     })
     .prefault({}),
   compute: computeConfig.prefault({}),
@@ -27,3 +30,9 @@ export const settingsSchema = z.strictObject({
 })
 
 export type Settings = z.infer<typeof settingsSchema>
+
+/** `port`, `listen`: as `cygnet up --port N --public` says them, whatever the file says. */
+export async function readSettings(home: Home, port: number | undefined, listen?: string): Promise<Settings> {
+  const overrides = { http: { port, listen } }
+  return readConfig(settingsSchema, { home: home.folder, overrides })
+}

@@ -1,24 +1,12 @@
 /** `cygnet up`, `cygnet admin-link`, `cygnet status`, `cygnet config print`: one installation on this machine. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { describeConfig, printConfig } from '../foundation/config.ts'
-import { stopSignal } from './arguments.ts'
 import { shellContract } from './contract.ts'
-import { shellFaults } from './errors.ts'
 import { homeAt } from './home.ts'
-import { addressesAt, callControl, readSettings, startPlatform, type Platform } from './platform.ts'
-import { settingsSchema } from './settings.ts'
-
-export interface AdminLink {
-  url: string
-  expiresAtMs: number
-}
-
-/** The one-time link of the site admin, made at the first start and whenever somebody who owns the home asks. */
-export async function adminLinkAtFirstStart(platform: Platform): Promise<AdminLink | null> {
-  const { link } = await callControl<{ link: AdminLink | null }>(platform.home, 'POST', '/internal/first-admin-link')
-  return link
-}
+import { addressesAt, callControl } from './platform.ts'
+import { readSettings, settingsSchema } from './settings.ts'
+import { up, type AdminLink, type UpOptions } from './up.ts'
 
 export function registerPlatformCommands(program: Command, context: CommandContext, checkout: string): void {
   addVerb(program, 'up', {
@@ -26,26 +14,11 @@ export function registerPlatformCommands(program: Command, context: CommandConte
     example: 'cygnet up --port 8410',
   })
     .option('--port <number>', 'platform port; S3 is on the next one', Number)
-    .action(async ({ port }: { port?: number }) => {
-      if (port !== undefined && !Number.isInteger(port))
-        throw shellFaults.usage('--port takes a number, for example --port 8410')
-      const { output } = context
-      const home = homeAt(context.home)
-      const platform = await startPlatform({
-        checkout,
-        home: home.folder,
-        port,
-        onProgress: (message) => output.progress(message),
-      })
-      output.progress('')
-      const stop = stopSignal()
-      const link = await adminLinkAtFirstStart(platform)
-      if (output.isJson) output.json(readyEvent(platform, link))
-      else for (const line of welcome(platform, link)) output.line(line)
-      await stop
-      output.line('stopping; running jobs and notebooks go on')
-      await platform.stop()
-    })
+    .option('--public', 'serve beyond this machine; needs http.tls or http.behindProxy in cygnet.yaml')
+    .option('--background', 'go on without this terminal; `cygnet down` stops it')
+    .addOption(new Option('--quiet', 'say nothing').hideHelp())
+    .addOption(new Option('--as <version>', 'the version that was chosen').hideHelp())
+    .action((options: UpOptions) => up(context, checkout, options))
 
   addVerb(program, 'admin-link', {
     summary: 'a new one-time sign-in link of the site admin; only for who owns the home',
@@ -91,29 +64,4 @@ export function registerPlatformCommands(program: Command, context: CommandConte
       for (const { path, description } of describeConfig(settingsSchema))
         process.stdout.write(`# ${path}: ${description}\n`)
     })
-}
-
-export function readyEvent({ addresses, version, startMs }: Platform, link: AdminLink | null) {
-  return {
-    event: 'ready',
-    version,
-    platform: addresses.publicUrl,
-    s3: addresses.s3Url,
-    platformUpSeconds: Math.round(startMs) / 1000,
-    ...(link === null ? {} : { adminLink: link.url }),
-  }
-}
-
-function welcome({ addresses, home, startMs }: Platform, link: AdminLink | null): string[] {
-  return [
-    `Cygnet serves after ${(startMs / 1000).toFixed(1)} s.`,
-    `  platform  ${addresses.publicUrl}`,
-    `  S3        ${addresses.s3Url}`,
-    `  home      ${home.folder}`,
-    ...(link === null
-      ? ['Sign in as before, or get a new link with: cygnet admin-link']
-      : ['', 'Sign in as site admin, once, within 30 minutes:', `  ${link.url}`]),
-    '',
-    'Ctrl-C stops the platform. Running jobs and notebooks go on and are found again at the next start.',
-  ]
 }

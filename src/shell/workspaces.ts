@@ -9,10 +9,20 @@ export const platformOwner = { id: 'platform', name: 'cygnet' }
 /** Work of the platform itself runs as a uid of its own, far above the people's, which are counted from 300000. */
 const platformUid = 2_000_000
 
+/** The person who started this Cygnet: its first site admin, who got the link that `up` printed. */
+export function starterIds({ subjects }: Pick<ReturnType<Identity['snapshotPart']>, 'subjects'>): string[] {
+  const admins = Object.values(subjects).filter(({ siteAdmin, state }) => siteAdmin && state === 'active')
+  return admins
+    .map(({ id }) => id)
+    .sort()
+    .slice(0, 1)
+}
+
 export function workspaces({ identity, storage }: { identity: Identity; storage: Storage }) {
   return async (ownerId: string, experiment: string): Promise<Workspace> => {
+    const { gid, writersGid } = await identity.experimentGroupOf(experiment)
     if (ownerId === platformOwner.id)
-      return { personName: platformOwner.name, uid: platformUid, groups: [dataGroup], buckets: [] }
+      return { personName: platformOwner.name, uid: platformUid, groups: [dataGroup, gid], buckets: [] }
     const person = activeSubject(identity.snapshotPart(), ownerId)
     const uid = await identity.platformUidOf(ownerId)
     if (person === undefined) return { personName: ownerId, uid, groups: [dataGroup], buckets: [] }
@@ -28,6 +38,10 @@ export function workspaces({ identity, storage }: { identity: Identity; storage:
         mode: writable ? ('rw' as const) : ('ro' as const),
       })
     }
-    return { personName: person.name, uid, groups: [dataGroup], buckets }
+    // What the modes of files give is what `decide` gives: see "Whose the files are" in storage's README.
+    const groups = [dataGroup]
+    if (buckets.length > 0) groups.push(gid)
+    if (buckets.some(({ mode }) => mode === 'rw')) groups.push(writersGid)
+    return { personName: person.name, uid, groups, buckets }
   }
 }

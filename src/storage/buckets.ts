@@ -1,9 +1,10 @@
 /** Buckets: a folder, and a record beside it that outlives the index. */
-import { chmodSync, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { fsyncDirectory, readJsonFile, writeFileDurable } from '../foundation/files.ts'
+import { readJsonFile, writeFileDurable } from '../foundation/files.ts'
 import { checkBucketName } from './bucket-name.ts'
+import { isEmptyTree, removeEmptyTree } from './empty-tree.ts'
 import { storageFaults } from './errors.ts'
 import type { Bucket, Purpose } from './model.ts'
 import { requireBucket, type StorageParts } from './parts.ts'
@@ -20,8 +21,9 @@ export async function createBucket(
   parts: StorageParts,
   wanted: { name: string; experiment: string; purpose: Purpose },
 ): Promise<Bucket> {
-  const { volume, index, clock, reconciler } = parts
+  const { volume, index, clock, reconciler, ownership } = parts
   const name = checkBucketName(wanted.name)
+  volume.requireTrust()
   index.refresh()
   const present = index.bucket(name)
   if (present !== undefined) {
@@ -33,15 +35,15 @@ export async function createBucket(
   }
   const bucket: Bucket = { name, experiment: wanted.experiment, purpose: wanted.purpose, createdAtMs: clock.nowMs() }
   const folder = volume.bucketRoot(name)
-  mkdirSync(folder, { recursive: true })
-  chmodSync(folder, volume.directoryMode(bucket.purpose))
+  mkdirSync(folder, { recursive: true, mode: ownership.isPerPerson ? 0o700 : 0o755 })
+  ownership.shapeTop(bucket)
   mkdirSync(volume.uploadRoot(name), { recursive: true, mode: 0o700 })
   mkdirSync(volume.atticRoot(name), { recursive: true, mode: 0o700 })
   await writeFileDurable(join(volume.bucketRecords, `${name}.json`), JSON.stringify(bucket), { mode: 0o600 })
   await Promise.all([
-    fsyncDirectory(volume.root),
-    fsyncDirectory(join(volume.uploadRoot(name), '..')),
-    fsyncDirectory(join(volume.atticRoot(name), '..')),
+    volume.syncDirectory(volume.root),
+    volume.syncDirectory(join(volume.uploadRoot(name), '..')),
+    volume.syncDirectory(join(volume.atticRoot(name), '..')),
   ])
   index.write(() => index.putBucket(bucket))
   await reconciler.reconcileBucket(name)
@@ -65,7 +67,7 @@ export async function deleteBucket(parts: StorageParts, name: string): Promise<v
     index.removeBucket(name)
     return { result: undefined }
   })
-  await Promise.all([fsyncDirectory(volume.root), fsyncDirectory(volume.bucketRecords)])
+  await Promise.all([volume.syncDirectory(volume.root), volume.syncDirectory(volume.bucketRecords)])
 }
 
 /** Buckets as the records on disk say; a record whose folder is gone is none. */
@@ -74,20 +76,4 @@ export async function bucketRecords({ volume }: Pick<StorageParts, 'volume'>): P
   const names = readdirSync(volume.bucketRecords).filter((name) => name.endsWith('.json'))
   const records = await Promise.all(names.map((name) => readJsonFile(join(volume.bucketRecords, name), recordSchema)))
   return records.filter((record) => record !== undefined && folders.has(record.name)) as Bucket[]
-}
-
-function isEmptyTree(folder: string): boolean {
-  return readdirSync(folder, { withFileTypes: true }).every(
-    (entry) => entry.isDirectory() && isEmptyTree(join(folder, entry.name)),
-  )
-}
-
-/** rmdir refuses what somebody has put there since. */
-function removeEmptyTree(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) removeEmptyTree(join(folder, entry.name))
-  try {
-    rmdirSync(folder)
-  } catch (error) {
-    throw storageFaults.bucketNotEmpty('Something was put into the bucket meanwhile.', { cause: error })
-  }
 }

@@ -1,6 +1,6 @@
 /** From parts to an object. Where all parts lie in the shared file nothing is copied: cut, synced, named. */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, ftruncateSync, openSync, read, statSync, write } from 'node:fs'
+import { closeSync, constants, ftruncateSync, openSync, read, readlinkSync, statSync, write } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { combineCrcs, createChecksum, isCrc } from './checksums.ts'
@@ -10,8 +10,7 @@ import { infoOf } from './object-files.ts'
 import { packParts, type FileMetadata } from './object-metadata.ts'
 import { minPartBytes, removeUpload, requireUpload, type UploadAddress } from './multipart.ts'
 import type { StorageParts } from './parts.ts'
-import { maxObjectBytes, publish, stored } from './put-object.ts'
-import { diskFault } from './receive-body.ts'
+import { confirm, maxObjectBytes, publish, stored } from './put-object.ts'
 import {
   beginCompleting,
   claimedRegions,
@@ -42,7 +41,7 @@ export interface CompleteUpload extends UploadAddress, PutRules {
 
 /** Publishes the upload as an object. Completing it again after a lost answer gives the same answer. */
 export async function completeUpload(parts: StorageParts, complete: CompleteUpload): Promise<Stored> {
-  const done = completedBefore(parts, complete)
+  const done = await completedBefore(parts, complete)
   if (done !== undefined) {
     const leftover = isUploadId(complete.uploadId)
       ? join(parts.volume.uploadRoot(complete.bucket), complete.uploadId)
@@ -56,7 +55,7 @@ export async function completeUpload(parts: StorageParts, complete: CompleteUplo
     if (performance.now() > deadlineMs)
       throw storageFaults.operationAborted('The upload is being completed by another request.')
     await sleep(100)
-    const finished = completedBefore(parts, complete)
+    const finished = await completedBefore(parts, complete)
     if (finished !== undefined) return finished
   }
   try {
@@ -67,6 +66,7 @@ export async function completeUpload(parts: StorageParts, complete: CompleteUplo
       ...(complete.may === undefined ? {} : { may: complete.may }),
       ...(complete.ifAbsent === undefined ? {} : { ifAbsent: complete.ifAbsent }),
       ...(complete.ifEtag === undefined ? {} : { ifEtag: complete.ifEtag }),
+      ownerId: upload.ownerId,
     }
     const { bucket, key } = upload
     const result = await assemble(parts, folder, chosen, present, async (temporary) => {
@@ -76,7 +76,7 @@ export async function completeUpload(parts: StorageParts, complete: CompleteUplo
     return result
   } catch (error) {
     endCompleting(folder)
-    throw diskFault(error)
+    throw error
   }
 }
 
@@ -89,11 +89,19 @@ function begun(folder: string): boolean {
   }
 }
 
-function completedBefore(parts: StorageParts, { bucket, key, uploadId }: UploadAddress): Stored | undefined {
+async function completedBefore(
+  parts: StorageParts,
+  { bucket, key, uploadId }: UploadAddress,
+): Promise<Stored | undefined> {
   const found = parts.files.locate(bucket, key)
-  found?.directory.close()
-  if (found?.metadata?.uploadId !== uploadId) return undefined
-  return stored(infoOf(bucket, key, found.stat, found.metadata), true)
+  if (found === undefined) return undefined
+  const folder = readlinkSync(`/proc/self/fd/${found.directory.fd}`)
+  found.directory.close()
+  if (found.metadata?.uploadId !== uploadId) return undefined
+  const info = infoOf(bucket, key, found.stat, found.metadata)
+  // Whoever completed it may have died before it was durable.
+  await confirm(parts, info, folder)
+  return stored(info, true)
 }
 
 /** The parts the client names, in its order, checked against what came. */
@@ -194,8 +202,8 @@ async function assemble(
 }
 
 /**
- * Every region must lie where the part belongs, and nobody may still write: a claim without a finished part may have a
- * writer somewhere.
+ * Every region must lie where the part belongs, nobody may still write (a claim without a finished part may have a
+ * writer somewhere), and no part that is left out may be cut off: if this is refused, the client may complete with it.
  */
 function isSharedFileUsable(
   folder: string,
@@ -203,6 +211,9 @@ function isSharedFileUsable(
   present: ReadonlyMap<number, PartLine>,
 ): boolean {
   if (statSync(join(folder, 'data')).nlink > 1) return false
+  const chosenNumbers = new Set(chosen.map((part) => part.number))
+  for (const { number, place } of present.values())
+    if (typeof place === 'number' && !chosenNumbers.has(number)) return false
   let offset = 0
   for (const part of chosen) {
     if (typeof part.place === 'number' && part.place !== offset) return false

@@ -84,6 +84,12 @@ export const storageFaults = catalogue('storage', {
     hint: 'The disk failed to write earlier. Check it, then restart the platform.',
     retry: true,
   },
+  damagedObject: {
+    status: 500,
+    title: 'The object is damaged',
+    hint: 'Its bytes are not those that were stored: the disk has changed them. Store it again from a copy.',
+  },
+  damagedIndex: { status: 500, title: 'The index is damaged' },
   fileChanged: { status: 409, title: 'File changed while it was read', retry: true },
   unsupportedFileSystem: { status: 500, title: 'Unsupported file system' },
   notImplemented: { status: 501, title: 'Not implemented' },

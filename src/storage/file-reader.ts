@@ -1,5 +1,5 @@
 /** Bytes on their way out of a file. */
-import { fsync, read } from 'node:fs'
+import { read } from 'node:fs'
 import { Readable } from 'node:stream'
 import { storageFaults } from './errors.ts'
 import type { ByteRange } from './model.ts'
@@ -30,8 +30,4 @@ export async function readAt(fd: number, into: Buffer, position: number): Promis
       error === null ? resolve(into.subarray(0, count)) : reject(error),
     )
   })
-}
-
-export async function syncFile(fd: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => fsync(fd, (error) => (error === null ? resolve() : reject(error))))
 }

@@ -4,13 +4,15 @@
  * holds LMDB's lock between processes, and is on disk when it returns.
  */
 import { mkdirSync, rmSync, watch } from 'node:fs'
+import { getSystemErrorMap } from 'node:util'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { randomToken } from '../foundation/ids.ts'
-import { behindPrefix, decodeDirectory, decodeRow, encodeDirectory, encodeRow, rowKey } from './index-rows.ts'
+import { behindPrefix, decodeDirectory, decodeRow, encodeDirectory, encodeRow, keyOfRow, rowKey } from './index-rows.ts'
 import type { DirectoryRow, IndexRow } from './index-rows.ts'
 import type { Bucket, Change } from './model.ts'
 
 const layoutVersion = '1'
+const noBytes = Buffer.alloc(0)
 /** Older changes are dropped; a follower further behind than this lists everything once. */
 const keptChanges = 1_000_000
 
@@ -20,7 +22,10 @@ export interface IndexStore {
   epoch(): string | undefined
   /** Throws everything away and begins a new epoch. Inside a transaction. */
   reset(): void
-  /** Runs `work` in one durable write transaction, alone among all processes. It must not wait for anything. */
+  /**
+   * Runs `work` in one durable write transaction, alone among all processes. It must not wait for anything. Errors of
+   * the disk come with the `code` of node:fs ('ENOSPC', 'EIO'); then nothing has been written.
+   */
   write<Result>(work: () => Result): Result
   /** From now on reads see what other processes have committed. */
   refresh(): void
@@ -31,6 +36,8 @@ export interface IndexStore {
   row(bucket: string, key: string): IndexRow | undefined
   putRow(bucket: string, key: string, row: IndexRow): void
   removeRow(bucket: string, key: string): void
+  /** Keys whose rows are of the attic. */
+  atticKeys(bucket: string): string[]
   rows(start: Buffer, end: Buffer): Iterable<{ key: Buffer; value: Buffer }>
   directory(bucket: string, path: string): DirectoryRow | undefined
   putDirectory(bucket: string, path: string, row: DirectoryRow): void
@@ -50,18 +57,43 @@ export interface IndexStore {
 export function openIndexStore(folder: string): IndexStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const options = { keyEncoding: 'binary', encoding: 'binary' } as const
-  const environment: RootDatabase<Buffer, Buffer> = open({
-    path: `${folder}/index.mdb`,
-    maxDbs: 8,
-    ...options,
-    noMemInit: true,
-  })
-  const database = (name: string): Bytes => environment.openDB<Buffer, Buffer>({ name, ...options })
-  const facts = database('facts')
-  const buckets = database('buckets')
-  const rows = database('rows')
-  const directories = database('directories')
-  const log = database('changes')
+  let environment: RootDatabase<Buffer, Buffer>
+  let [facts, buckets, rows, directories, log, attic] = connect()
+  if (environmentIsOlder()) noteAttic()
+
+  function connect(): [Bytes, Bytes, Bytes, Bytes, Bytes, Bytes] {
+    try {
+      environment = open({ path: `${folder}/index.mdb`, maxDbs: 8, ...options, noMemInit: true })
+      const database = (name: string): Bytes => environment.openDB<Buffer, Buffer>({ name, ...options })
+      const [one, two, three] = [database('facts'), database('buckets'), database('rows')]
+      return [one, two, three, database('directories'), database('changes'), database('attic')]
+    } catch (error) {
+      throw indexError(error)
+    }
+  }
+
+  /** The keys of the attic were not kept apart in the beginning. */
+  function environmentIsOlder(): boolean {
+    return facts.get(Buffer.from('layout')) !== undefined && facts.get(Buffer.from('attic')) === undefined
+  }
+
+  function noteAttic(): void {
+    environment.transactionSync(() => {
+      for (const { key, value } of rows.getRange()) if (decodeRow(value).isAttic) attic.putSync(key, noBytes)
+      facts.putSync(Buffer.from('attic'), Buffer.from('noted'))
+    })
+  }
+
+  /** After a failed write of its root page LMDB answers nothing any more: opened again it can at least be read. */
+  function revive(): void {
+    try {
+      environment.resetReadTxn()
+      facts.get(Buffer.from('epoch'))
+    } catch {
+      void environment.close()
+      ;[facts, buckets, rows, directories, log, attic] = connect()
+    }
+  }
 
   const fact = (name: string) => facts.get(Buffer.from(name))?.toString('utf8')
   const putFact = (name: string, value: string) => facts.putSync(Buffer.from(name), Buffer.from(value))
@@ -74,12 +106,21 @@ export function openIndexStore(folder: string): IndexStore {
   return {
     epoch: () => (fact('layout') === layoutVersion ? fact('epoch') : undefined),
     reset() {
-      for (const each of [facts, buckets, rows, directories, log]) each.clearSync()
+      for (const each of [facts, buckets, rows, directories, log, attic]) each.clearSync()
+      putFact('attic', 'noted')
       putFact('layout', layoutVersion)
       putFact('epoch', randomToken(9))
       putFact('sequence', '0')
     },
-    write: (work) => environment.transactionSync(work),
+    write(work) {
+      try {
+        return environment.transactionSync(work)
+      } catch (error) {
+        const failure = indexError(error)
+        if (failure !== error) revive()
+        throw failure
+      }
+    },
     refresh: () => environment.resetReadTxn(),
     bucket(name) {
       const value = buckets.get(Buffer.from(name))
@@ -88,7 +129,7 @@ export function openIndexStore(folder: string): IndexStore {
     buckets: () => Array.from(buckets.getRange(), ({ value }) => JSON.parse(value.toString('utf8')) as Bucket),
     putBucket: (bucket) => void buckets.putSync(Buffer.from(bucket.name), Buffer.from(JSON.stringify(bucket))),
     removeBucket(name) {
-      for (const each of [rows, directories]) {
+      for (const each of [rows, directories, attic]) {
         const start = rowKey(name, '')
         for (const key of [...each.getKeys({ start, end: behindPrefix(start) })]) each.removeSync(key)
       }
@@ -98,8 +139,20 @@ export function openIndexStore(folder: string): IndexStore {
       const value = rows.get(rowKey(bucket, key))
       return value === undefined ? undefined : decodeRow(value)
     },
-    putRow: (bucket, key, row) => void rows.putSync(rowKey(bucket, key), encodeRow(row)),
-    removeRow: (bucket, key) => void rows.removeSync(rowKey(bucket, key)),
+    putRow(bucket, key, row) {
+      const at = rowKey(bucket, key)
+      rows.putSync(at, encodeRow(row))
+      if (row.isAttic) attic.putSync(at, noBytes)
+      else attic.removeSync(at)
+    },
+    removeRow(bucket, key) {
+      rows.removeSync(rowKey(bucket, key))
+      attic.removeSync(rowKey(bucket, key))
+    },
+    atticKeys(bucket) {
+      const start = rowKey(bucket, '')
+      return Array.from(attic.getKeys({ start, end: behindPrefix(start) }), (key) => keyOfRow(bucket, key))
+    },
     rows: (start, end) => rows.getRange({ start, end }),
     directory(bucket, path) {
       const value = directories.get(rowKey(bucket, path))
@@ -134,6 +187,24 @@ export function openIndexStore(folder: string): IndexStore {
     },
     close: () => environment.close(),
   }
+}
+
+const noRoom = [28, -30792]
+const damaged = [-30797, -30796, -30794, -30793]
+
+/** LMDB's numbers in the words of node:fs. A map that cannot grow is no room; what it cannot read is 'EBADMSG'. */
+function indexError(error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message?: string }
+  if (typeof code !== 'number') return error
+  const word = noRoom.includes(code)
+    ? 'ENOSPC'
+    : damaged.includes(code)
+      ? 'EBADMSG'
+      : (getSystemErrorMap().get(-code)?.[0] ?? 'EIO')
+  // EINVAL is what it answers once it has given up.
+  return Object.assign(new Error(`The index of the data root: ${message}`, { cause: error }), {
+    code: word === 'EINVAL' ? 'EIO' : word,
+  })
 }
 
 /** Removes an index that cannot be read; it is made again from the tree. */

@@ -3,12 +3,14 @@
  * folders that it touches are compared with the tree (one stat each) and every row with its file (one lstat each), so
  * that names and sizes are exact whoever wrote the files.
  */
+import { isDiskBroken, isDiskFull } from './disk-trust.ts'
 import { storageFaults } from './errors.ts'
 import { behindPrefix, decodeRow, keyOfRow, rowKey, type IndexRow } from './index-rows.ts'
 import type { IndexStore } from './index-store.ts'
 import { directoriesTo, maxKeyBytes } from './key-place.ts'
 import type { Listing, ListOptions, ObjectRow } from './model.ts'
 import type { MetadataStore } from './object-metadata.ts'
+import type { Ownership } from './ownership.ts'
 import { etagOf, isSameFile, type Reconciler } from './reconcile.ts'
 import { openDirectory, statEntry, type DirectoryAnswer } from './safe-directory.ts'
 import type { Volume } from './volume.ts'
@@ -31,10 +33,11 @@ export function createLister(parts: {
   volume: Volume
   index: IndexStore
   metadataStore: MetadataStore
+  ownership: Ownership
   reconciler: Reconciler
   onForeign(bucket: string, key: string): void
 }): Lister {
-  const { volume, index, metadataStore, reconciler } = parts
+  const { volume, index, metadataStore, ownership, reconciler } = parts
 
   function readPage(bucket: string, prefix: string, delimiter: string, after: string, limit: number): Page {
     const page: Page = { objects: [], prefixes: [], last: undefined, isTruncated: false }
@@ -102,14 +105,35 @@ export function createLister(parts: {
     }
   }
 
+  const isWritable = () => volume.suspicion() === undefined
+
+  /** On a full or broken disk the index cannot follow the tree; what can be read is listed all the same. */
+  async function aligned(work: () => Promise<void>): Promise<boolean> {
+    if (!isWritable()) return false
+    try {
+      await work()
+      return true
+    } catch (error) {
+      refuseOther(error)
+      return false
+    }
+  }
+
+  function tolerantly(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      refuseOther(error)
+    }
+  }
+
   async function scanStale(bucket: string, paths: Iterable<string>, looked: Set<string>): Promise<boolean> {
     let found = false
     for (const path of [...paths]) {
       if (looked.has(path)) continue
       looked.add(path)
       if (!reconciler.isStale(bucket, path)) continue
-      await reconciler.scan(bucket, path)
-      found = true
+      if (await aligned(() => reconciler.scan(bucket, path))) found = true
     }
     return found
   }
@@ -124,7 +148,8 @@ export function createLister(parts: {
       const relative = key.slice(0, slash)
       let folder = folders.get(relative)
       if (folder === undefined) folders.set(relative, (folder = openDirectory(volume.bucketRoot(bucket), relative)))
-      return typeof folder === 'string' ? undefined : statEntry(folder, key.slice(slash))
+      const stat = typeof folder === 'string' ? undefined : statEntry(folder, key.slice(slash))
+      return stat !== undefined && ownership.belongs(bucket, stat) ? stat : undefined
     }
     try {
       for (const { prefix, first } of page.prefixes) {
@@ -148,7 +173,7 @@ export function createLister(parts: {
         ]
       })
       if (changed.length === 0) return { objects, gone }
-      refresh(bucket, changed, statOf)
+      if (isWritable()) tolerantly(() => refresh(bucket, changed, statOf))
       const fresh = new Map(changed.map((key) => [key, index.row(bucket, key)]))
       return {
         objects: objects.map((one) => (fresh.get(one.key) === undefined ? one : shown(one.key, fresh.get(one.key)!))),
@@ -197,8 +222,9 @@ export function createLister(parts: {
           continue
         const { objects, gone } = check(bucket, page)
         if (gone.length > 0 && round < maxRounds) {
-          for (const path of new Set(gone)) await reconciler.scan(bucket, path)
-          continue
+          let found = false
+          for (const path of new Set(gone)) if (await aligned(() => reconciler.scan(bucket, path))) found = true
+          if (found) continue
         }
         return {
           objects,
@@ -208,6 +234,10 @@ export function createLister(parts: {
       }
     },
   }
+}
+
+function refuseOther(error: unknown): void {
+  if (!isDiskFull(error) && !isDiskBroken(error)) throw error
 }
 
 function shown(key: string, row: IndexRow): ObjectRow {

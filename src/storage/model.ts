@@ -88,6 +88,8 @@ export interface PutRules {
   ifAbsent?: boolean
   /** Refuse unless the present object has this ETag (If-Match). */
   ifEtag?: string
+  /** Whose the file shall be: id of a person; without, and for machines, the service account's. */
+  ownerId?: string
 }
 
 export interface PutObject extends ObjectDescription, PutRules {

@@ -13,14 +13,13 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { failpoint } from '../foundation/failpoints.ts'
-import { fsyncDirectory, readJsonFile, writeFileDurable } from '../foundation/files.ts'
+import { readJsonFile, writeFileDurable } from '../foundation/files.ts'
 import { randomToken } from '../foundation/ids.ts'
 import { storageFaults } from './errors.ts'
-import { syncFile } from './file-reader.ts'
 import { checkKey } from './key-place.ts'
 import type { ChecksumName, Digests, ObjectDescription, StoredChecksum, Upload, UploadedPart } from './model.ts'
 import { requireBucket, type StorageParts } from './parts.ts'
-import { diskFault, receiveBody } from './receive-body.ts'
+import { receiveBody } from './receive-body.ts'
 import {
   agreeOnPartSize,
   appendPart,
@@ -86,10 +85,10 @@ export async function createUpload(parts: StorageParts, wanted: NewUpload): Prom
     writeFileSync(join(folder, 'parts.jsonl'), '', { mode: 0o600 })
     writeFileSync(join(folder, 'data'), '', { mode: 0o600 })
     await writeFileDurable(join(folder, 'upload.json'), JSON.stringify(upload), { mode: 0o600 })
-    await fsyncDirectory(parts.volume.uploadRoot(bucket))
+    await parts.volume.syncDirectory(parts.volume.uploadRoot(bucket))
   } catch (error) {
     rmSync(folder, { recursive: true, force: true })
-    throw diskFault(error)
+    throw error
   }
   return upload
 }
@@ -137,11 +136,12 @@ export async function putPart(parts: StorageParts, put: PutPart): Promise<Upload
       }
       checksum = put.verify?.(digests)
       await failpoint('storage.part-received')
-      await syncFile(fd)
+      await parts.volume.syncFile(fd)
     } finally {
       closeSync(fd)
     }
-    if (typeof place === 'string') await fsyncDirectory(folder)
+    // The claim, too: without it a part sent again would be written over this one.
+    await parts.volume.syncDirectory(folder)
     const part = {
       number,
       sizeBytes: digests.sizeBytes,
@@ -149,12 +149,12 @@ export async function putPart(parts: StorageParts, put: PutPart): Promise<Upload
       modifiedMs: parts.clock.nowMs(),
       ...(checksum === undefined ? {} : { checksum }),
     }
-    await appendPart(folder, { ...part, place })
+    await appendPart(folder, { ...part, place }, parts.volume)
     isKept = true
     return part
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw noSuchUpload(error)
-    throw diskFault(error)
+    throw error
   } finally {
     if (!isKept && typeof place === 'string') rmSync(join(folder, place), { force: true })
   }
@@ -185,6 +185,7 @@ function openPlace(folder: string, place: number | string): number {
 /** Throws 'storage.no_such_upload' if there is none; parts in flight fail. */
 export async function abortUpload(parts: StorageParts, address: UploadAddress): Promise<void> {
   const { folder } = await requireUpload(parts, address)
+  parts.volume.requireTrust()
   if (isCompleting(folder)) throw storageFaults.operationAborted('The upload is being completed.')
   await removeUpload(parts, address.bucket, folder)
 }
@@ -198,7 +199,7 @@ export async function removeUpload(parts: StorageParts, bucket: string, folder: 
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
     throw error
   }
-  await fsyncDirectory(parts.volume.uploadRoot(bucket))
+  await parts.volume.syncDirectory(parts.volume.uploadRoot(bucket))
   rmSync(trash, { recursive: true, force: true })
 }
 
@@ -235,10 +236,17 @@ export async function removeLeftovers(parts: StorageParts, bucket: string): Prom
     const folder = join(root, name)
     const data = statSync(join(folder, 'data'), { throwIfNoEntry: false })
     const begunMs = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0
-    const isUnfinished =
-      statSync(join(folder, 'upload.json'), { throwIfNoEntry: false }) === undefined &&
-      Date.now() - begunMs > unfinishedMs
-    if (isUnfinished || (data !== undefined && data.nlink > 1 && !isBeingCompleted(folder)))
-      await removeUpload(parts, bucket, folder)
+    const upload = await readJsonFile(join(folder, 'upload.json'), uploadSchema).catch(() => undefined)
+    const isUnfinished = upload === undefined && Date.now() - begunMs > unfinishedMs
+    const isPublished =
+      upload !== undefined &&
+      (data === undefined || data.nlink > 1 || uploadOf(parts, bucket, upload.key) === upload.uploadId)
+    if (isUnfinished || (isPublished && !isBeingCompleted(folder))) await removeUpload(parts, bucket, folder)
   }
+}
+
+function uploadOf({ files }: StorageParts, bucket: string, key: string): string | undefined {
+  const found = files.locate(bucket, key)
+  found?.directory.close()
+  return found?.metadata?.uploadId
 }

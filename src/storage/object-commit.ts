@@ -45,7 +45,7 @@ export interface ObjectCommits {
     bucket: string,
     key: string,
     rules: { ifEtag?: string },
-  ): Commit<{ deleted: boolean; folder: string | undefined }>
+  ): Commit<{ deleted: boolean; /** To be synced before anybody is told. */ folders: string[] }>
 }
 
 export function createObjectCommits(parts: {
@@ -103,10 +103,20 @@ export function createObjectCommits(parts: {
       return { undo: () => rmSync(target, { force: true }), after: () => {} }
     }
     const kept = volume.newTemporaryPath()
-    linkIfPossible(target, kept)
-    renameSync(temporaryPath, target)
+    const isKept = linkIfPossible(target, kept)
+    try {
+      renameSync(temporaryPath, target)
+    } catch (error) {
+      rmSync(kept, { force: true })
+      throw error
+    }
     return {
-      undo: () => renameSync(kept, target),
+      // The new file keeps its temporary name: the parts of an upload are in it.
+      undo() {
+        if (!isKept) throw new Error('The old object is gone: this file system knows no links.')
+        linkSync(target, temporaryPath)
+        renameSync(kept, target)
+      },
       after() {
         rmSync(kept, { force: true })
         metadataStore.forget(present)
@@ -133,6 +143,7 @@ export function createObjectCommits(parts: {
       const directory = openDirectory(root, relative)
       if (directory === 'missing') return { result: { kind: 'again' } }
       if (directory === 'blocked') return { result: { kind: 'blocked' } }
+      let moved: ReturnType<typeof moveIn> | undefined
       try {
         const present = statEntry(directory, name)
         if (present?.isDirectory()) {
@@ -140,7 +151,8 @@ export function createObjectCommits(parts: {
           return { result: { kind: 'blocked' } }
         }
         const beforeNs = directory.mtimeNs()
-        const moved = moveIn(temporaryPath, directory, name, present)
+        moved = moveIn(temporaryPath, directory, name, present)
+        const { undo, after } = moved
         void failpoint('storage.after-rename').catch(() => {})
         if (!isAttic) {
           for (const created of createdDirectories) {
@@ -173,19 +185,26 @@ export function createObjectCommits(parts: {
         return {
           result: { kind: 'stored', folder },
           undo() {
-            moved.undo()
+            undo()
             directory.close()
           },
           after() {
-            moved.after()
             directory.close()
+            after()
             // Its path was blocked once and is not any more: the copy in the attic is the old content.
             if (existing?.isAttic && !isAttic) rmSync(`${volume.atticRoot(bucket)}/${atticName(key)}`, { force: true })
           },
         }
       } catch (error) {
+        try {
+          moved?.undo()
+        } catch {
+          volume.suspect('a change that failed could not be taken back')
+        }
         directory.close()
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return { result: { kind: 'again' } }
+        // Somebody put something there, or removed the folder, between two of our calls.
+        if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? ''))
+          return { result: { kind: 'again' } }
         if ((error as NodeJS.ErrnoException).code === 'EXDEV') {
           throw storageFaults.unsupportedFileSystem(
             `The folder of bucket ${bucket} is on another file system than the data root.`,
@@ -199,7 +218,7 @@ export function createObjectCommits(parts: {
     remove(bucket, key, { ifEtag }) {
       checkBucket(bucket)
       const closing: (() => void)[] = []
-      let folder: string | undefined
+      const folders: string[] = []
       let found = files.locate(bucket, key)
       try {
         if (ifEtag !== undefined) checkRules({ ifEtag }, bucket, key, found)
@@ -211,17 +230,17 @@ export function createObjectCommits(parts: {
           unlinkSync(directory.at(name))
           metadataStore.forget(stat)
           if (isAttic) {
-            folder ??= `${volume.atticRoot(bucket)}/${atticName(key).slice(0, 2)}`
+            folders.push(`${volume.atticRoot(bucket)}/${atticName(key).slice(0, 2)}`)
             index.removeRow(bucket, key)
             if (key.endsWith('/')) prune(bucket, key)
           } else {
             const relative = key.slice(0, key.length - name.length)
             noteChange(bucket, relative, beforeNs, directory, false, -1)
-            folder = prune(bucket, relative)
+            folders.push(prune(bucket, relative))
           }
         }
         index.removeRow(bucket, key)
-        if (first === undefined) return { result: { deleted: false, folder: undefined } }
+        if (first === undefined) return { result: { deleted: false, folders: foldersOf(bucket, key) } }
         const { etag } = infoOf(bucket, key, first.stat, first.metadata)
         index.appendChange({
           type: 'deleted',
@@ -231,11 +250,20 @@ export function createObjectCommits(parts: {
           etag,
           atMs: clock.nowMs(),
         })
-        return { result: { deleted: true, folder } }
+        return { result: { deleted: true, folders } }
       } finally {
         for (const close of closing) close()
       }
     },
+  }
+
+  /** Where a key that is not there has been, or could be. */
+  function foldersOf(bucket: string, key: string): string[] {
+    const attic = `${volume.atticRoot(bucket)}/${atticName(key).slice(0, 2)}`
+    const place = placeOfKey(key)
+    return place.kind === 'attic'
+      ? [attic]
+      : [`${volume.bucketRoot(bucket)}/${place.directory}`.replace(/\/$/, ''), attic]
   }
 
   function noteNewDirectory(bucket: string, path: string): void {
@@ -282,11 +310,13 @@ function linkOrRename(from: string, to: string): void {
   }
 }
 
-function linkIfPossible(from: string, to: string): void {
+function linkIfPossible(from: string, to: string): boolean {
   try {
     linkSync(from, to)
+    return true
   } catch (error) {
     if (!isWithoutLinks(error)) throw error
+    return false
   }
 }
 

@@ -4,6 +4,7 @@ import { storageFaults } from './errors.ts'
 import { atticName, placeOfKey } from './key-place.ts'
 import type { ObjectInfo } from './model.ts'
 import { foreignEtag, unpackParts, type FileMetadata, type MetadataStore } from './object-metadata.ts'
+import type { Ownership } from './ownership.ts'
 import { openDirectory, openRegularFile, statEntry, type SafeDirectory } from './safe-directory.ts'
 import type { Volume } from './volume.ts'
 
@@ -37,14 +38,14 @@ function* candidates(
   yield { isAttic: true, root: volume.atticRoot(bucket), directory: hashed.slice(0, 3), name: hashed.slice(3) }
 }
 
-export function createObjectFiles(volume: Volume, metadataStore: MetadataStore): ObjectFiles {
+export function createObjectFiles(volume: Volume, metadataStore: MetadataStore, { belongs }: Ownership): ObjectFiles {
   return {
     locate(bucket, key) {
       for (const { isAttic, root, directory: relative, name } of candidates(volume, bucket, key)) {
         const directory = openDirectory(root, relative)
         if (typeof directory === 'string') continue
         const stat = statEntry(directory, name)
-        if (stat?.isFile())
+        if (stat?.isFile() && belongs(bucket, stat))
           return { isAttic, directory, name, stat, metadata: metadataStore.read(directory.at(name), stat) }
         directory.close()
       }
@@ -56,7 +57,8 @@ export function createObjectFiles(volume: Volume, metadataStore: MetadataStore):
         if (typeof directory === 'string') continue
         try {
           const found = openConsistently(directory, name, metadataStore)
-          if (found !== undefined) return found
+          if (found !== undefined && belongs(bucket, found.stat)) return found
+          if (found !== undefined) closeSync(found.fd)
         } finally {
           directory.close()
         }
@@ -70,7 +72,7 @@ export function createObjectFiles(volume: Volume, metadataStore: MetadataStore):
       if (typeof directory === 'string') return undefined
       const stat = statEntry(directory, place.name)
       directory.close()
-      return stat?.isFile() ? `${volume.bucketRoot(bucket)}/${key}` : undefined
+      return stat?.isFile() && belongs(bucket, stat) ? `${volume.bucketRoot(bucket)}/${key}` : undefined
     },
   }
 }

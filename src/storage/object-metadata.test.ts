@@ -1,8 +1,10 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { silentLogger } from '../foundation/log.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
 import { createCommitQueue } from './commit-queue.ts'
+import { createDiskTrust } from './disk-trust.ts'
 import type { IndexStore } from './index-store.ts'
 import { createMetadataStore, packParts, unpackParts } from './object-metadata.ts'
 
@@ -47,7 +49,7 @@ test('a transaction that cannot be committed moves the files back, the last one 
       throw new Error('no room for the index')
     },
   } as unknown as IndexStore
-  const queue = createCommitQueue(index)
+  const queue = createCommitQueue(index, createDiskTrust(silentLogger()), silentLogger())
   const commits = ['a', 'b'].map((name) =>
     queue.submit(() => ({ result: name, undo: () => void done.push(name), after: () => void done.push('never') })),
   )

@@ -9,7 +9,7 @@ import { getAttributeSync, setAttributeSync } from '@napi-rs/xattr'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, type BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
-import { writeFileDurable } from '../foundation/files.ts'
+import { fsyncDirectory, writeFileDurable } from '../foundation/files.ts'
 import type { ContentHeader, ObjectDescription, StoredChecksum } from './model.ts'
 
 const attribute = 'user.cygnet'
@@ -90,7 +90,7 @@ export function createMetadataStore(options: {
         return
       }
       const sidecar = sidecarOf(stat)
-      mkdirSync(dirname(sidecar), { recursive: true, mode: 0o700 })
+      if (mkdirSync(dirname(sidecar), { recursive: true, mode: 0o700 }) !== undefined) await fsyncDirectory(sidecars)
       await writeFileDurable(sidecar, bytes, { mode: 0o600 })
     },
     read(path, stat) {

@@ -8,6 +8,7 @@ import type { IndexStore } from './index-store.ts'
 import type { Bucket } from './model.ts'
 import type { ObjectCommits } from './object-commit.ts'
 import type { ObjectFiles } from './object-files.ts'
+import type { Ownership } from './ownership.ts'
 import type { MetadataStore } from './object-metadata.ts'
 import type { Reconciler } from './reconcile.ts'
 import type { Volume } from './volume.ts'
@@ -19,6 +20,7 @@ export interface StorageParts {
   commits: ObjectCommits
   files: ObjectFiles
   metadataStore: MetadataStore
+  ownership: Ownership
   reconciler: Reconciler
   threads: HashThreads
   clock: Clock

@@ -1,14 +1,15 @@
 /** The road of a body to an object: temporary file, checksums, metadata, fsync, name, fsync of the folder; then an answer. */
-import { closeSync, fchmodSync, fstatSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import { failpoint } from '../foundation/failpoints.ts'
+import { isDiskBroken } from './disk-trust.ts'
 import { storageFaults } from './errors.ts'
-import { syncFile } from './file-reader.ts'
 import { atticName, checkKey, placeOfKey } from './key-place.ts'
 import type { ObjectInfo, PutObject, PutRules, Stored, StoredChecksum } from './model.ts'
 import { infoOf } from './object-files.ts'
 import type { FileMetadata } from './object-metadata.ts'
+import type { MakeFolder } from './ownership.ts'
 import { requireBucket, type StorageParts } from './parts.ts'
-import { diskFault, receiveBody } from './receive-body.ts'
+import { receiveBody } from './receive-body.ts'
 import { hashFile, sha256Of } from './sha256-of.ts'
 import type { Temporary } from './volume.ts'
 
@@ -43,8 +44,6 @@ export async function putObject(parts: StorageParts, put: PutObject): Promise<St
       ...(checksum === undefined ? {} : { checksum }),
     }
     return await publish(parts, { bucket, key, temporary, metadata, rules: put })
-  } catch (error) {
-    throw diskFault(error)
   } finally {
     temporary.discard()
   }
@@ -82,23 +81,32 @@ export async function publish(
   parts: StorageParts,
   { bucket, key, temporary, metadata, rules }: Publishing,
 ): Promise<Stored> {
-  const { volume, queue, commits, metadataStore } = parts
-  const { purpose } = requireBucket(parts, bucket)
+  const { volume, queue, commits, metadataStore, ownership } = parts
+  const owned = requireBucket(parts, bucket)
   let toAttic = placeOfKey(key).kind === 'attic'
-  fchmodSync(temporary.fd, volume.fileMode(purpose))
+  const owner = { ownerId: rules.ownerId, mayModify: rules.may !== 'create' }
+  ownership.handOver(temporary, owned, owner)
   await failpoint('storage.after-temp')
   const stat = fstatSync(temporary.fd, { bigint: true })
-  const write = async () => await metadataStore.write(temporary.path, stat, toAttic ? { ...metadata, key } : metadata)
+  const write = async () => {
+    try {
+      await metadataStore.write(temporary.path, stat, toAttic ? { ...metadata, key } : metadata)
+    } catch (error) {
+      // A sidecar is synced here.
+      if (isDiskBroken(error)) volume.suspect('metadata could not be written')
+      throw error
+    }
+  }
   await write()
-  await syncOrSuspect(parts, temporary.fd)
+  await volume.syncFile(temporary.fd)
   await failpoint('storage.after-fsync')
 
   const created = new Set<string>()
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-    const mode = toAttic ? 0o700 : volume.directoryMode(purpose)
+    const make = ownership.folderMaker(toAttic ? 'attic' : owned, owner)
     const root = toAttic ? volume.atticRoot(bucket) : volume.bucketRoot(bucket)
     const path = toAttic ? atticName(key) : key
-    const made = await volume.directories.ensure(root, path.slice(0, path.lastIndexOf('/') + 1), mode)
+    const made = await volume.directories.ensure(root, path.slice(0, path.lastIndexOf('/') + 1), make)
     if (made !== 'blocked') {
       if (!toAttic) for (const one of made) created.add(one)
       const outcome = await queue.submit(() =>
@@ -114,8 +122,8 @@ export async function publish(
         }),
       )
       if (outcome.kind === 'stored') {
-        if (toAttic && key.endsWith('/')) await makeFolder(parts, bucket, key)
-        await volume.directories.sync(outcome.folder)
+        if (toAttic && key.endsWith('/')) await makeFolder(parts, bucket, key, ownership.folderMaker(owned, owner))
+        await volume.directories.syncNearest(outcome.folder)
         await failpoint('storage.before-answer')
         return stored(infoOf(bucket, key, stat, metadata), false)
       }
@@ -126,20 +134,16 @@ export async function publish(
     if (toAttic) throw storageFaults.internalError('The attic is not a folder.')
     toAttic = true
     await write()
-    await syncOrSuspect(parts, temporary.fd)
+    await volume.syncFile(temporary.fd)
   }
   throw storageFaults.operationAborted(`The folders of '${key}' keep being removed.`)
 }
 
 /** The folder that the key `a/b/` speaks of; none if a file is in the way or the name cannot be. */
-async function makeFolder(parts: StorageParts, bucket: string, key: string): Promise<void> {
+async function makeFolder(parts: StorageParts, bucket: string, key: string, make: MakeFolder): Promise<void> {
   const place = placeOfKey(`${key}x`)
   if (place.kind === 'attic') return
-  const made = await parts.volume.directories.ensure(
-    parts.volume.bucketRoot(bucket),
-    key,
-    parts.volume.directoryMode(requireBucket(parts, bucket).purpose),
-  )
+  const made = await parts.volume.directories.ensure(parts.volume.bucketRoot(bucket), key, make)
   if (made === 'blocked') return
   await parts.queue.submit(() => {
     for (const path of made) {
@@ -166,15 +170,24 @@ async function acceptSame(
 ): Promise<Stored> {
   const isSame = info.etag === metadata.etag || (await haveSameBytes(parts, info, metadata, temporary.fd))
   if (!isSame) throw storageFaults.objectExists(`'${info.key}' exists in ${info.bucket} with other content.`)
-  const file = parts.files.open(info.bucket, info.key)
-  if (file === undefined) throw storageFaults.operationAborted(`'${info.key}' was removed meanwhile.`)
+  await confirm(parts, info, folder)
+  return stored(info, true)
+}
+
+/** Whoever is told that an object is there already is told so after it has become durable, whoever put it there. */
+export async function confirm(
+  parts: StorageParts,
+  { bucket, key }: Pick<ObjectInfo, 'bucket' | 'key'>,
+  folder: string,
+): Promise<void> {
+  const file = parts.files.open(bucket, key)
+  if (file === undefined) throw storageFaults.operationAborted(`'${key}' was removed meanwhile.`)
   try {
-    await syncOrSuspect(parts, file.fd)
+    await parts.volume.syncFile(file.fd)
   } finally {
     closeSync(file.fd)
   }
-  await parts.volume.directories.sync(folder)
-  return stored(info, true)
+  await parts.volume.directories.syncNearest(folder)
 }
 
 async function haveSameBytes(
@@ -187,17 +200,6 @@ async function haveSameBytes(
   const present = await sha256Of(parts, info.bucket, info.key)
   if (metadata.sha256 !== undefined) return metadata.sha256 === present
   return (await hashFile(parts, fd)).sha256!.toString('hex') === present
-}
-
-/** A failed fsync is never tried again: the kernel has dropped the pages and would lie the second time. */
-async function syncOrSuspect(parts: StorageParts, fd: number): Promise<void> {
-  try {
-    await syncFile(fd)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EIO')
-      parts.volume.suspect('a file could not be synced to the data disk')
-    throw error
-  }
 }
 
 export function stored(info: ObjectInfo, unchanged: boolean): Stored {

@@ -1,5 +1,6 @@
 /** Bytes on their way into a file: gathered to a MiB, written and hashed at the same time. Nothing grows with the body. */
 import { write } from 'node:fs'
+import { isDiskBroken, isDiskFull } from './disk-trust.ts'
 import { storageFaults } from './errors.ts'
 import { slabBytes, type BodyHash, type HashThreads, type Slab } from './hash-threads.ts'
 import type { ChecksumName, Digests } from './model.ts'
@@ -85,10 +86,8 @@ async function writeAll(fd: number, bytes: Buffer, position: number): Promise<vo
 
 /** What an errno of the disk means for the caller; anything else is returned as it is. */
 export function diskFault(error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (isDiskFull(error))
     return storageFaults.insufficientStorage('There is no room left on the data disk.', { cause: error })
-  if (code === 'EIO' || code === 'EROFS')
-    return storageFaults.deviceFailed('The data disk refused to write.', { cause: error })
+  if (isDiskBroken(error)) return storageFaults.deviceFailed('The data disk refused to write.', { cause: error })
   return error
 }

@@ -7,8 +7,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../foundation/time.ts'
 import { behindPrefix, decodeDirectory, decodeRow, keyOfRow, rowKey, type IndexRow } from './index-rows.ts'
 import type { IndexStore } from './index-store.ts'
-import { directoriesTo } from './key-place.ts'
+import { atticName, directoriesTo } from './key-place.ts'
 import { foreignEtag, type MetadataStore } from './object-metadata.ts'
+import type { Ownership } from './ownership.ts'
 import { openDirectory, statEntry, type SafeDirectory } from './safe-directory.ts'
 import type { Volume } from './volume.ts'
 
@@ -38,9 +39,10 @@ export function createReconciler(parts: {
   volume: Volume
   index: IndexStore
   metadataStore: MetadataStore
+  ownership: Ownership
   clock: Clock
 }): Reconciler {
-  const { volume, index, metadataStore, clock } = parts
+  const { volume, index, metadataStore, ownership, clock } = parts
   const lookedAtMs = new Map<string, number>()
 
   function isStale(bucket: string, path: string): boolean {
@@ -97,7 +99,7 @@ export function createReconciler(parts: {
     for (const name of names) {
       const key = path + name
       const stat = statEntry(directory, name)
-      if (stat?.isFile()) {
+      if (stat?.isFile() && ownership.belongs(bucket, stat)) {
         refreshRow(bucket, key, { stat, etag: metadataStore.read(directory.at(name), stat)?.etag, isAttic: false })
       } else if (index.row(bucket, key)?.isAttic !== true) {
         refreshRow(bucket, key, undefined)
@@ -109,6 +111,8 @@ export function createReconciler(parts: {
     const directory = openDirectory(volume.bucketRoot(bucket), path)
     if (typeof directory === 'string') return await removeTree(bucket, path)
     try {
+      const owned = index.bucket(bucket)
+      if (owned !== undefined) ownership.takeInFolder(directory, owned)
       const token = 1 + Math.floor(Math.random() * 0xfffffffe)
       const startedNs = BigInt(Date.now()) * 1_000_000n
       const mtimeNs = index.write(() => {
@@ -124,6 +128,8 @@ export function createReconciler(parts: {
         return atNs
       })
       const { files, folders } = await entriesOf(directory)
+      // Only there is the name reserved: see placeOfKey.
+      if (path === '') folders.delete('.cygnet')
       await refreshFiles(bucket, path, directory, files)
       await refreshFolders(bucket, path, folders)
       index.write(() => {
@@ -243,6 +249,7 @@ export function createReconciler(parts: {
       await scanAttic(bucket)
       return
     }
+    await scanAttic(bucket)
     const start = rowKey(bucket, '')
     for (const { key, value } of [...index.directories(start, behindPrefix(start))]) {
       const path = keyOfRow(bucket, key)
@@ -255,7 +262,22 @@ export function createReconciler(parts: {
     }
   }
 
+  /** Both ways: its folders carry no time in the index, and few keys lie there. */
   async function scanAttic(bucket: string): Promise<void> {
+    for (const key of index.atticKeys(bucket)) {
+      const place = atticName(key)
+      const isThere = () => {
+        const directory = openDirectory(volume.atticRoot(bucket), place.slice(0, 3))
+        if (typeof directory === 'string') return false
+        const stat = statEntry(directory, place.slice(3))
+        directory.close()
+        return stat?.isFile() === true
+      }
+      if (isThere()) continue
+      index.write(() => {
+        if (!isThere() && index.row(bucket, key)?.isAttic === true) refreshRow(bucket, key, undefined)
+      })
+    }
     const root = volume.atticRoot(bucket)
     const top = openDirectory(root, '')
     if (typeof top === 'string') return
@@ -271,7 +293,7 @@ export function createReconciler(parts: {
           const metadata = stat?.isFile() ? metadataStore.read(directory.at(name), stat) : undefined
           // A file of which nobody knows the key is of no use to a listing; it stays where it is.
           if (stat === undefined || metadata?.key === undefined) continue
-          if (index.row(bucket, metadata.key) === undefined)
+          if (index.row(bucket, metadata.key)?.isAttic !== false)
             refreshRow(bucket, metadata.key, { stat, etag: metadata.etag, isAttic: true })
         }
       })
@@ -307,7 +329,6 @@ async function entriesOf(directory: SafeDirectory): Promise<{ files: Set<string>
   } finally {
     handle.closeSync()
   }
-  folders.delete('.cygnet')
   return { files, folders }
 }
 

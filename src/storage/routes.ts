@@ -91,6 +91,7 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
             key,
             body: raw,
             may: may(() => allow(context, 'data.modify', name, key)) ? 'replace' : 'create',
+            ownerId: context.caller.id,
             ...(length === undefined ? {} : { sizeBytes: Number(length) }),
             verify(digests) {
               if (md5 !== undefined && !digests.md5.equals(md5))

@@ -1,25 +1,36 @@
 /** Content hashes that are not known yet: of files that people wrote, and of objects that came in parts. */
-import { closeSync, fstatSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, rmSync, type BigIntStats } from 'node:fs'
 import { storageFaults } from './errors.ts'
-import { readAt, syncFile } from './file-reader.ts'
+import { readAt } from './file-reader.ts'
 import { slabBytes } from './hash-threads.ts'
 import type { Digests } from './model.ts'
 import { noSuchKey } from './object-files.ts'
-import type { FileMetadata } from './object-metadata.ts'
+import { unpackParts, type FileMetadata } from './object-metadata.ts'
+import { privateName } from './ownership.ts'
 import type { StorageParts } from './parts.ts'
-import { openDirectory, statEntry } from './safe-directory.ts'
+import { openDirectory, statEntry, type SafeDirectory } from './safe-directory.ts'
 import { atticName, placeOfKey } from './key-place.ts'
 
 /** MD5 and SHA-256 of a whole open file, hashed beside the event loop. */
-export async function hashFile({ threads }: Pick<StorageParts, 'threads'>, fd: number): Promise<Digests> {
-  const sizeBytes = fstatSync(fd).size
+export async function hashFile(parts: Pick<StorageParts, 'threads'>, fd: number): Promise<Digests> {
+  return await hashRange(parts, fd, { at: 0, sizeBytes: fstatSync(fd).size, isOpenEnded: true })
+}
+
+/** An open-ended range goes on to the end of the file, also if it has grown. */
+async function hashRange(
+  { threads }: Pick<StorageParts, 'threads'>,
+  fd: number,
+  { at: start, sizeBytes, isOpenEnded = false }: { at: number; sizeBytes: number; isOpenEnded?: boolean },
+): Promise<Digests> {
   const hash = sizeBytes < slabBytes ? threads.beginInline(['sha256']) : threads.beginThreaded(['sha256'])
   const pending: Promise<void>[] = []
-  let at = 0
+  const end = isOpenEnded ? Infinity : start + sizeBytes
+  let at = start
   try {
     for (;;) {
       const slab = threads.takeSlab()
-      const { length } = await readAt(fd, slab.bytes, at)
+      const { length } = await readAt(fd, slab.bytes.subarray(0, Math.min(slabBytes, end - at)), at)
       if (length === 0) {
         threads.giveSlab(slab)
         break
@@ -31,7 +42,7 @@ export async function hashFile({ threads }: Pick<StorageParts, 'threads'>, fd: n
       if (pending.length >= 4) await pending.shift()
     }
     await Promise.all(pending)
-    return await hash.digests(at)
+    return await hash.digests(at - start)
   } finally {
     hash.drop()
   }
@@ -44,6 +55,7 @@ export async function sha256Of(parts: StorageParts, bucket: string, key: string)
   try {
     if (file.metadata?.sha256 !== undefined) return file.metadata.sha256
     const digests = await hashFile(parts, file.fd)
+    await checkEtag(parts, { bucket, key, ...file }, digests)
     const sha256 = digests.sha256!.toString('hex')
     const after = fstatSync(file.fd, { bigint: true })
     if (after.mtimeNs !== file.stat.mtimeNs || after.size !== file.stat.size) {
@@ -58,6 +70,31 @@ export async function sha256Of(parts: StorageParts, bucket: string, key: string)
   } finally {
     closeSync(file.fd)
   }
+}
+
+/**
+ * What is computed now is only believed if the bytes are those that once came: the MD5 of the object, or of each of its
+ * parts, is known. Throws 'storage.damaged_object'.
+ */
+async function checkEtag(
+  parts: StorageParts,
+  { bucket, key, fd, metadata }: { bucket: string; key: string; fd: number; metadata: FileMetadata | undefined },
+  { md5 }: Digests,
+): Promise<void> {
+  if (metadata === undefined) return
+  let etag = md5.toString('hex')
+  if (metadata.parts !== undefined) {
+    const ofParts = createHash('md5')
+    const sizes = unpackParts(metadata.parts)
+    let at = 0
+    for (const sizeBytes of sizes) {
+      ofParts.update((await hashRange(parts, fd, { at, sizeBytes })).md5)
+      at += sizeBytes
+    }
+    etag = `${ofParts.digest('hex')}-${sizes.length}`
+  }
+  if (etag !== metadata.etag)
+    throw storageFaults.damagedObject(`The bytes of '${key}' in ${bucket} are not those that were stored.`)
 }
 
 /** Writes what was found out onto the file, unless it has become another one meanwhile. Not being able to is no error. */
@@ -78,8 +115,10 @@ async function keep(
     try {
       const name = path.slice(slash)
       if (statEntry(directory, name)?.ino !== stat.ino) continue
-      await parts.metadataStore.write(directory.at(name), stat, metadata)
-      await syncFile(fd)
+      const owned = parts.index.bucket(bucket)
+      if (owned !== undefined && !isAttic) parts.ownership.takeIn({ fd, directory, name }, owned)
+      await writeMetadata(parts, { directory, name, fd }, stat, metadata)
+      await parts.volume.syncFile(fd)
       await parts.queue.submit(() => {
         const row = parts.index.row(bucket, key)
         if (row?.inode === stat.ino && row.mtimeNs === stat.mtimeNs && row.size === stat.size) {
@@ -93,5 +132,26 @@ async function keep(
     } finally {
       directory.close()
     }
+  }
+}
+
+/**
+ * Onto the very file that is open. Its name may lie in a folder of somebody who swaps it for another file meanwhile,
+ * so the attribute is set through a name that nobody else can reach.
+ */
+async function writeMetadata(
+  { volume, metadataStore, ownership }: StorageParts,
+  file: { directory: SafeDirectory; name: string; fd: number },
+  stat: BigIntStats,
+  metadata: FileMetadata,
+): Promise<void> {
+  const own = privateName(volume, file.directory, file.name, file.fd)
+  if (own === undefined && !ownership.isPerPerson)
+    return await metadataStore.write(file.directory.at(file.name), stat, metadata)
+  if (own === undefined) throw storageFaults.fileChanged('The file got another name while it was read.')
+  try {
+    await metadataStore.write(own, stat, metadata)
+  } finally {
+    rmSync(own, { force: true })
   }
 }

@@ -13,6 +13,7 @@ import { createCommitQueue } from './commit-queue.ts'
 import { completeUpload, type CompleteUpload } from './complete-upload.ts'
 import { storageFaults } from './errors.ts'
 import { streamRange } from './file-reader.ts'
+import { handOverTops, handOverTrees } from './hand-over.ts'
 import { createHashThreads } from './hash-threads.ts'
 import { openIndexStore, removeIndexStore, type IndexStore } from './index-store.ts'
 import { checkKey, placeOfKey } from './key-place.ts'
@@ -42,11 +43,13 @@ import type { NewUpload, PutPart, UploadAddress } from './multipart.ts'
 import { createObjectCommits } from './object-commit.ts'
 import { createObjectFiles, infoOf, noSuchKey } from './object-files.ts'
 import { createMetadataStore } from './object-metadata.ts'
+import { createOwnership, type FileOwners } from './ownership.ts'
 import { requireBucket, type StorageParts } from './parts.ts'
 import { putObject } from './put-object.ts'
+import { diskFault } from './receive-body.ts'
 import { createReconciler } from './reconcile.ts'
 import { sha256Of } from './sha256-of.ts'
-import { openVolume } from './volume.ts'
+import { openVolume, type Volume } from './volume.ts'
 
 export interface StorageOptions {
   /** The data root, on one local file system. Several processes may open the same one. */
@@ -57,6 +60,8 @@ export interface StorageOptions {
   macKey: Uint8Array
   /** Uploads are refused when less would stay free; default 256 MiB. */
   freeFloorBytes?: number
+  /** Whose the files shall be, where the process may give them away; without, all files have its own uid. */
+  owners?: FileOwners | undefined
 }
 
 export interface Storage {
@@ -97,6 +102,11 @@ export interface Storage {
   /** Makes the index again from the tree: a new epoch, every object once more in the changes. Alone on the data root. */
   rebuildIndex(): Promise<void>
   health(): { readOnlyReason: string | undefined; hasAttributes: boolean; epoch: string }
+  /**
+   * As root: gives what is there to people and groups. When it resolves, the walls before buckets stand; what is inside
+   * follows in the background. Does nothing where it was done before.
+   */
+  handOver(): Promise<{ finished: Promise<void> }>
   /** Resolves when the foreign files met so far are hashed. */
   adopted(): Promise<void>
   close(): Promise<void>
@@ -117,14 +127,15 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const metadataStore = createMetadataStore({ sidecars: volume.sidecars, macKey, probePath: probe.path })
   probe.discard()
   await using lock = await openingLock(join(volume.root, '.cygnet', 'opening.lock'))
-  const index = openIndex(volume.indexFolder, log)
-  const files = createObjectFiles(volume, metadataStore)
-  const reconciler = createReconciler({ volume, index, metadataStore, clock })
+  const index = openIndex(volume, log)
+  const ownership = createOwnership(volume, options.owners, log)
+  const files = createObjectFiles(volume, metadataStore, ownership)
+  const reconciler = createReconciler({ volume, index, metadataStore, ownership, clock })
   const commits = createObjectCommits({ volume, index, files, metadataStore, clock })
   const threads = createHashThreads()
   const adopter = createAdopter(() => parts)
   const adoptLater = (bucket: string, key: string) => adopter.add(bucket, key)
-  const queue = createCommitQueue(index)
+  const queue = createCommitQueue(index, volume, log)
   const parts: StorageParts = {
     volume,
     index,
@@ -132,13 +143,14 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     commits,
     files,
     metadataStore,
+    ownership,
     reconciler,
     threads,
     clock,
     log,
     adoptLater,
   }
-  const lister = createLister({ volume, index, metadataStore, reconciler, onForeign: adoptLater })
+  const lister = createLister({ volume, index, metadataStore, ownership, reconciler, onForeign: adoptLater })
 
   async function align(): Promise<void> {
     const records = await bucketRecords(parts)
@@ -156,6 +168,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   if (index.epoch() === undefined) index.write(() => index.reset())
   await align()
   await lock.release()
+
+  const closing = new AbortController()
+  let handingOver: Promise<void> = Promise.resolve()
 
   function openObject(bucket: string, key: string): OpenObject {
     requireBucket(parts, bucket)
@@ -175,7 +190,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 
   return {
-    createBucket: (bucket) => createBucket(parts, bucket),
+    createBucket: (bucket) => saidPlainly(createBucket(parts, bucket)),
     listBuckets() {
       index.refresh()
       return index.buckets()
@@ -184,8 +199,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       index.refresh()
       return requireBucket(parts, name)
     },
-    deleteBucket: (name) => deleteBucket(parts, name),
-    putObject: (put) => putObject(parts, put),
+    deleteBucket: (name) => saidPlainly(deleteBucket(parts, name)),
+    putObject: (put) => saidPlainly(putObject(parts, put)),
     adoptPath: (adopt) => adoptPath(parts, adopt),
     async getObject({ bucket, key, range }) {
       const { info, fd, close } = openObject(bucket, key)
@@ -205,21 +220,25 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     async deleteObject({ bucket, key, ifEtag }) {
       requireBucket(parts, bucket)
       checkKey(key)
-      const { deleted, folder } = await queue.submit(() =>
-        commits.remove(bucket, key, ifEtag === undefined ? {} : { ifEtag }),
-      )
-      // The folder may have gone with a later deletion, which then synced the one above.
-      if (folder !== undefined) await volume.directories.sync(folder).catch(ignoreMissing)
-      return { deleted }
+      try {
+        const { deleted, folders } = await queue.submit(() =>
+          commits.remove(bucket, key, ifEtag === undefined ? {} : { ifEtag }),
+        )
+        // Also when nothing was there: who removed it may still be waiting for its folder to be synced.
+        await Promise.all(folders.map((folder) => volume.directories.syncNearest(folder)))
+        return { deleted }
+      } catch (error) {
+        throw diskFault(error)
+      }
     },
     listObjects: (list) => lister.list(list),
-    createUpload: (upload) => createUpload(parts, upload),
+    createUpload: (upload) => saidPlainly(createUpload(parts, upload)),
     headUpload: async (address) => (await requireUpload(parts, address)).upload,
-    putPart: (part) => putPart(parts, part),
+    putPart: (part) => saidPlainly(putPart(parts, part)),
     listParts: (address) => listParts(parts, address),
     listUploads: (bucket) => listUploads(parts, bucket),
-    completeUpload: (complete) => completeUpload(parts, complete),
-    abortUpload: (address) => abortUpload(parts, address),
+    completeUpload: (complete) => saidPlainly(completeUpload(parts, complete)),
+    abortUpload: (address) => saidPlainly(abortUpload(parts, address)),
     changes: (query = {}) => changesSince(index, query),
     lastChange() {
       index.refresh()
@@ -245,13 +264,31 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       hasAttributes: metadataStore.hasAttributes,
       epoch: index.epoch() ?? '',
     }),
+    async handOver() {
+      if (options.owners !== undefined) handOverTops(parts, options.owners.serviceUid)
+      handingOver = handOverTrees(parts, closing.signal).catch((error: unknown) =>
+        log.error({ error }, 'files could not be handed over; the next start goes on'),
+      )
+      return { finished: handingOver }
+    },
     adopted: () => adopter.settled(),
     async close() {
+      closing.abort()
+      await handingOver
       await adopter.close()
       await threads.close()
       await index.close()
       volume.close()
     },
+  }
+}
+
+/** Wherever on the way the disk was full or broken, callers hear the same of it. */
+async function saidPlainly<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    throw diskFault(error)
   }
 }
 
@@ -267,13 +304,20 @@ async function openingLock(path: string): Promise<Lock> {
   }
 }
 
-function openIndex(folder: string, log: Logger): IndexStore {
+/** Only a damaged index is thrown away, and only alone: on a full disk, or while others use it, it would lose changes. */
+function openIndex({ indexFolder, isShared }: Volume, log: Logger): IndexStore {
   try {
-    return openIndexStore(folder)
+    return openIndexStore(indexFolder)
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBADMSG') throw diskFault(error)
+    if (isShared())
+      throw storageFaults.damagedIndex('The index of the data root cannot be read.', {
+        cause: error,
+        hint: 'Stop all of Cygnet on this data root and start it again: the index is then made again from the files.',
+      })
     log.error({ error }, 'the index of the data root cannot be read; it is made again from the tree')
-    removeIndexStore(folder)
-    return openIndexStore(folder)
+    removeIndexStore(indexFolder)
+    return openIndexStore(indexFolder)
   }
 }
 
@@ -297,8 +341,4 @@ function changesSince(
     next: { epoch, sequence: items.at(-1)?.sequence ?? after },
     reset: since !== undefined && !isContinued,
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 }

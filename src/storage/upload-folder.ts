@@ -26,8 +26,8 @@ import { z } from 'zod'
 import { randomToken } from '../foundation/ids.ts'
 import { isSameProcess, processIdentity, type ProcessIdentity } from '../foundation/processes.ts'
 import { checksumNames } from './checksums.ts'
+import type { DiskTrust } from './disk-trust.ts'
 import { storageFaults } from './errors.ts'
-import { syncFile } from './file-reader.ts'
 
 const contentHeaders = [
   'cache-control',
@@ -83,7 +83,11 @@ export function readParts(folder: string): Map<number, PartLine> {
 }
 
 /** Durable when it resolves. Throws 'storage.no_such_upload' if the upload has gone. */
-export async function appendPart(folder: string, part: PartLine): Promise<void> {
+export async function appendPart(
+  folder: string,
+  part: PartLine,
+  { syncFile }: Pick<DiskTrust, 'syncFile'>,
+): Promise<void> {
   let fd: number
   try {
     fd = openSync(join(folder, 'parts.jsonl'), constants.O_WRONLY | constants.O_APPEND)
@@ -105,7 +109,8 @@ export function agreeOnPartSize(folder: string, sizeBytes: number): number {
   const layout = join(folder, 'layout')
   if (!existsSync(layout)) {
     const own = `${layout}.${randomToken(6)}`
-    writeFileSync(own, `${sizeBytes}`, { mode: 0o600 })
+    // Its bytes before its name: an empty layout would send the next part into the region of another.
+    writeFileSync(own, `${sizeBytes}`, { mode: 0o600, flush: true })
     try {
       linkSync(own, layout)
     } catch (error) {
@@ -159,8 +164,12 @@ export function beginCompleting(folder: string): boolean {
 
 /** True while a process that lives is completing it. */
 export function isBeingCompleted(folder: string): boolean {
-  const holder = JSON.parse(readIfThere(join(folder, 'completing')) || 'null') as ProcessIdentity | null
-  return holder !== null && isSameProcess(holder)
+  try {
+    return isSameProcess(JSON.parse(readIfThere(join(folder, 'completing'))) as ProcessIdentity)
+  } catch {
+    // Not there, or cut short by a crash.
+    return false
+  }
 }
 
 export function endCompleting(folder: string): void {

@@ -12,6 +12,7 @@
  */
 import {
   closeSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -23,16 +24,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { release } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { freeBytes } from '../foundation/files.ts'
 import { randomToken } from '../foundation/ids.ts'
 import type { Logger } from '../foundation/log.ts'
 import { isSameProcess, processIdentity, type ProcessIdentity } from '../foundation/processes.ts'
 import { createDirectorySync, type DirectorySync } from './directory-sync.ts'
+import { createDiskTrust, type DiskTrust } from './disk-trust.ts'
 import { storageFaults } from './errors.ts'
-import type { Purpose } from './model.ts'
 
-export interface Volume {
+export interface Volume extends DiskTrust {
   root: string
   bucketRoot(bucket: string): string
   atticRoot(bucket: string): string
@@ -47,11 +48,8 @@ export interface Volume {
   newTemporaryPath(): string
   /** Throws 'storage.insufficient_storage' if so many more bytes would pass the floor, 'storage.read_only' on a suspect disk. */
   checkRoom(sizeBytes: number): Promise<void>
-  /** From now on writes are refused: a failed fsync may have dropped pages of other files too. */
-  suspect(reason: string): void
-  suspicion(): string | undefined
-  fileMode(purpose: Purpose): number
-  directoryMode(purpose: Purpose): number
+  /** True while another process works on this data root. */
+  isShared(): boolean
   /** False where two changes of a folder within a few ms can carry the same time. */
   hasFineTimes: boolean
   close(): void
@@ -78,15 +76,15 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
   mkdirSync(hidden, { recursive: true, mode: 0o700 })
   for (const name of ['bucket', 'tmp', 'upload', 'attic', 'meta', 'index'])
     mkdirSync(join(hidden, name), { recursive: true, mode: 0o700 })
+  for (const folder of [hidden, root, dirname(root)]) syncFolder(folder)
   removeDeadWorkers(join(hidden, 'tmp'))
 
   const worker = join(hidden, 'tmp', `${process.pid}-${randomToken(6)}`)
   mkdirSync(worker, { mode: 0o700 })
   writeFileSync(join(worker, 'worker.json'), JSON.stringify(processIdentity(process.pid)))
   let counter = 0
-  let suspicion: string | undefined
+  const trust = createDiskTrust(log)
   let room = { bytes: 0, validUntilMs: 0 }
-  const isRoot = process.getuid?.() === 0
   const newTemporaryPath = () => join(worker, `${(counter += 1)}`)
 
   return {
@@ -97,7 +95,8 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
     bucketRecords: join(hidden, 'bucket'),
     sidecars: join(hidden, 'meta'),
     indexFolder: join(hidden, 'index'),
-    directories: createDirectorySync(),
+    ...trust,
+    directories: createDirectorySync(trust),
     newTemporaryPath,
     newTemporary(mode) {
       const path = newTemporaryPath()
@@ -114,7 +113,7 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
       }
     },
     async checkRoom(sizeBytes) {
-      if (suspicion !== undefined) throw storageFaults.readOnly(`Storage refuses writes: ${suspicion}.`)
+      trust.requireTrust()
       const nowMs = performance.now()
       if (room.validUntilMs < nowMs) room = { bytes: await freeBytes(root), validUntilMs: nowMs + 200 }
       if (room.bytes - sizeBytes < freeFloorBytes) {
@@ -123,19 +122,25 @@ export function openVolume({ root: given, freeFloorBytes, log }: VolumeOptions):
         )
       }
     },
-    suspect(reason) {
-      if (suspicion === undefined)
-        log.error({ reason }, 'the data disk failed; storage refuses writes until it is restarted')
-      suspicion ??= reason
-    },
-    suspicion: () => suspicion,
-    // As root, people's processes have other uids: what they own together they must be able to write.
-    fileMode: (purpose) => (purpose === 'work' && isRoot ? 0o666 : 0o644),
-    directoryMode: (purpose) => (purpose === 'work' && isRoot ? 0o777 : 0o755),
+    isShared: () =>
+      readdirSync(join(hidden, 'tmp')).some((name) => {
+        const identity = workerOf(join(hidden, 'tmp', name))
+        return identity !== undefined && identity.pid !== process.pid && isSameProcess(identity)
+      }),
     hasFineTimes: hasFineTimes(root),
     close() {
       rmSync(worker, { recursive: true, force: true })
     },
+  }
+}
+
+/** What lies below is only as durable as the names on the way to it. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 
 from .errors import CygnetError, of_problem
+from .trust import urlopen
 
 TIMEOUT_SECONDS = 60
 TRIES = 4
@@ -57,7 +58,7 @@ class Api:
                 headers["Content-Type"] = "application/json"
             request = urllib.request.Request(url, data=data, headers=headers, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+                with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                     return dict((name.lower(), value) for name, value in answer.headers.items()), answer.read()
             except urllib.error.HTTPError as answer:
                 content = answer.read()
@@ -105,7 +106,7 @@ class Api:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 return json.loads(answer.read())["accessToken"]
         except urllib.error.HTTPError as answer:
             raise of_problem(answer.code, as_json(answer.read())) from None

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 from .errors import CygnetError
 from .signature import EMPTY_SHA256, encode, sign
+from .trust import urlopen
 
 AREAS = ("raw", "reco", "work")
 BLOCK_BYTES = 1 << 16
@@ -144,7 +145,7 @@ class Data:
             signed.setdefault("content-type", "application/octet-stream")
         request = urllib.request.Request(url, data=body, headers=signed, method=method)
         try:
-            return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+            return urlopen(request, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as answer:
             raise of_s3(answer, bucket, key) from None
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:

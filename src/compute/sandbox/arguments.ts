@@ -109,8 +109,8 @@ export function sandboxOptions(input: {
     descriptors.push({ descriptor: filterDescriptor, hex: input.filterHex })
     options.push('--seccomp', String(filterDescriptor))
   }
-  // The root itself is a tmpfs of the sandbox: nobody is to leave things between the mounts.
-  options.push('--remount-ro', '/', '--chdir', launch.directory ?? '/out')
+  // The root and /dev are tmpfs without a size: nobody is to leave things between the mounts.
+  options.push('--remount-ro', '/dev', '--remount-ro', '/', '--chdir', launch.directory ?? '/out')
   descriptors.unshift({ descriptor: argumentsDescriptor, text: options.join('\0') + '\0' })
   return { options, descriptors }
 }

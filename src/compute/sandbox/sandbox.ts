@@ -9,6 +9,8 @@ import type { Launch, Mount } from '../model.ts'
 import { sandboxCommand, sandboxOptions, translatePaths, type Descriptor, type SandboxBase } from './arguments.ts'
 import { findBubblewrap, type Bubblewrap } from './bubblewrap.ts'
 import { detectCgroups, type Cgroups } from './cgroups.ts'
+import { gatherHostFacts } from './host-facts.ts'
+import { isolationFindings } from './host-findings.ts'
 import { closedFolder, findPython, type Python } from './python.ts'
 import { syscallFilterHex } from './syscall-filter.ts'
 
@@ -19,6 +21,8 @@ export interface SandboxOptions {
   label: string
   /** off: as if this machine had no sandbox. */
   mode: 'auto' | 'off'
+  /** off: as if this machine had no cgroups. */
+  cgroups?: 'auto' | 'off'
 }
 
 /** What the shim executes. */
@@ -45,15 +49,20 @@ export interface Sandbox {
   }): PreparedCommand
 }
 
+/** Findings that the notes put in their own words, knowing more. */
+const saidAbove = new Set(['bubblewrap', 'limits', 'users'])
+
 const asRoot = process.getuid?.() === 0
 const ownUid = process.getuid?.() ?? 0
 /** What the platform may hand out on a machine; a smaller number could be an account of the machine. */
 const smallestUid = 300_000
+const prlimit = '/usr/bin/prlimit'
+export const defaultProcesses = 1024
 
 /** Finds bubblewrap (fetching it if it must), tries it for real, and finds cgroups and Python. Never throws. */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const [cgroups, foundPython] = await Promise.all([
-    detectCgroups(options.label).catch(() => undefined),
+    options.cgroups === 'off' ? undefined : detectCgroups(options.label).catch(() => undefined),
     findPython({ minimum: [3, 9], forOthers: asRoot, searchPath: options.searchPath }).catch(
       (error: Error) => error.message,
     ),
@@ -63,7 +72,11 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const notes: string[] = []
   let bubblewrap: Bubblewrap | string = 'switched off by the configuration'
   if (options.mode === 'auto') {
-    bubblewrap = await findBubblewrap({ ...options, findPip: () => pipOf(python, options.searchPath) })
+    bubblewrap = await findBubblewrap({
+      ...options,
+      python: python?.path,
+      findPip: () => pipOf(python, options.searchPath),
+    })
     if (typeof bubblewrap !== 'string') {
       const problem = await tryOut(bubblewrap, base)
       if (problem !== undefined) bubblewrap = problem
@@ -75,11 +88,17 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       "Cygnet does not run as root: everybody's work has the same uid on this machine, kept apart by namespaces only.",
     )
   if (cgroups === undefined)
-    notes.push('No cgroup can be used: memory is limited by watching it, cpu and process counts are not limited.')
+    notes.push(
+      `No cgroup can be used: memory is limited by watching it, ${existsSync(prlimit) ? '' : 'process counts and '}cpu are not limited.`,
+    )
   if (cgroups !== undefined && cgroups.version === 1)
     notes.push('cgroup v1: works, but the machine is of an older set-up.')
   const filterHex = syscallFilterHex(process.arch)
   if (filterHex === undefined) notes.push(`No system call filter for ${process.arch}.`)
+  const trial = typeof bubblewrap === 'string' ? (options.mode === 'off' ? null : bubblewrap) : undefined
+  const facts = await gatherHostFacts({ searchPath: options.searchPath, programFolders: [options.cacheFolder], trial })
+  for (const { what, verdict, detail, hint } of isolationFindings(facts))
+    if (verdict !== 'good' && !saidAbove.has(what)) notes.push(`${what}: ${detail}. ${hint}`)
   const status: SandboxStatus = {
     available,
     reason: typeof bubblewrap === 'string' ? bubblewrap : null,
@@ -95,8 +114,8 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     cgroups,
     base,
     prepare({ launch, mounts, environment, person }) {
-      if (typeof bubblewrap === 'string') return withoutSandbox(launch, mounts, environment)
       const uid = asRoot ? checkedUid(person.uid) : ownUid
+      if (typeof bubblewrap === 'string') return withoutSandbox(launch, mounts, environment, { ...person, uid })
       const { descriptors } = sandboxOptions({
         base,
         launch,
@@ -105,7 +124,10 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
         person: { ...person, uid },
         filterHex,
       })
-      const inner = sandboxCommand(bubblewrap.path, launch.argv)
+      const inner = sandboxCommand(bubblewrap.path, [
+        ...(cgroups === undefined ? processLimit(launch.limits?.processes ?? defaultProcesses) : []),
+        ...launch.argv,
+      ])
       return {
         command: asRoot ? [...setpriv(uid, person.groups), ...inner] : inner,
         // What bubblewrap itself runs with; the payload gets `environment` by --setenv.
@@ -118,11 +140,26 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   }
 }
 
-function withoutSandbox(launch: Launch, mounts: Mount[], environment: Record<string, string>): PreparedCommand {
+/**
+ * Without cgroups the kernel counts by user, and a user of the sandbox's own namespace has only what is in it (since
+ * Linux 5.14): so this is said inside, where nobody else's processes count.
+ */
+function processLimit(processes: number): string[] {
+  return existsSync(prlimit) ? [prlimit, `--nproc=${processes}:${processes}`, '--'] : []
+}
+
+/** Nothing but the person's own uid, where we may give one. */
+function withoutSandbox(
+  launch: Launch,
+  mounts: Mount[],
+  environment: Record<string, string>,
+  person: { uid: number; groups: number[] },
+): PreparedCommand {
   const translate = (text: string) => translatePaths(text, mounts)
   const [program = '', ...rest] = launch.argv.map(translate)
+  const command = program.startsWith('/') ? [program, ...rest] : ['/usr/bin/env', program, ...rest]
   return {
-    command: program.startsWith('/') ? [program, ...rest] : ['/usr/bin/env', program, ...rest],
+    command: asRoot ? [...setpriv(person.uid, person.groups), ...command] : command,
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, translate(value)])),
     descriptors: [],
     directory: translate(launch.directory ?? '/out'),
@@ -137,6 +174,8 @@ function setpriv(uid: number, groups: readonly number[]): string[] {
     `--regid=${uid}`,
     groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`,
     '--inh-caps=-all',
+    '--ambient-caps=-all',
+    '--no-new-privs',
     '--',
   ]
 }
@@ -148,7 +187,7 @@ function checkedUid(uid: number): number {
   return uid
 }
 
-async function sandboxBase(python: Python | undefined): Promise<SandboxBase> {
+export async function sandboxBase(python: Python | undefined): Promise<SandboxBase> {
   const system: Mount[] = [{ source: '/usr', target: '/usr', mode: 'ro' }]
   const links: SandboxBase['links'] = []
   for (const path of ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']) {
@@ -171,14 +210,14 @@ async function sandboxBase(python: Python | undefined): Promise<SandboxBase> {
   ]) {
     if (existsSync(path)) system.push({ source: await realpath(path), target: path, mode: 'ro' })
   }
-  if (python !== undefined && !python.basePrefix.startsWith('/usr')) {
+  if (python !== undefined && !`${python.basePrefix}/`.startsWith('/usr/')) {
     system.push({ source: python.basePrefix, target: python.basePrefix, mode: 'ro' })
   }
   return { system, links }
 }
 
 /** One start with every option that is used, as the uid that is used: nothing else shows that it works here. */
-async function tryOut(bubblewrap: Bubblewrap, base: SandboxBase): Promise<string | undefined> {
+export async function tryOut(bubblewrap: Bubblewrap, base: SandboxBase): Promise<string | undefined> {
   if (asRoot && !existsSync('/usr/bin/setpriv')) return 'setpriv (of util-linux) is not installed'
   if (asRoot) {
     const closed = await closedFolder(bubblewrap.path)

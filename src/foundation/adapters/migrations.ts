@@ -1,68 +1,65 @@
 /** Forward-only migrations, per room, applied in the order of the floors. */
-import { readdir, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { sql } from 'kysely'
-import type { Migration } from 'kysely/migration'
 import type { OpenedDatabase } from '../database.ts'
 import { foundationFaults } from '../errors.ts'
-import * as factsAndJobs from '../migrations/0001-facts-and-jobs.ts'
+import { failpoint } from '../failpoints.ts'
+import { programVersion } from '../version.ts'
+import { copiesFolderOf, keepCopy } from './database-copies.ts'
+import { appliedMigrations, applyMigrations, knownMigrations, refuseNewer, type RoomMigrations } from './make-schema.ts'
+import { hasTable, moveTable, type Side } from './table-shapes.ts'
 
-export interface RoomMigrations {
-  room: string
-  /** By name, '0001-runs', '0002-...'; never renamed, never edited once released. */
-  migrations: Record<string, Migration>
+export interface MigrateOptions {
+  /** These are all rooms there are: a migration of any other room was made by a newer program, too. */
+  allRooms?: boolean
+  /** Where copies go; default: 'copies' beside the SQLite file, none of PostgreSQL. */
+  copiesFolder?: string
+  /** Only if whoever runs the site said so: without room for a copy, go on without one. */
+  withoutCopy?: boolean
 }
 
-const copiesKept = 3
+export interface MigrateResult {
+  /** In the order in which they were applied: 'room/0001-name'. */
+  applied: string[]
+  /** The copy of the database as it was before; none of a new database, or if nothing was applied. */
+  copy: string | undefined
+}
 
 /**
  * Brings the tables of these rooms (and the foundation's) up to date: all pending migrations in one transaction, after
- * a copy of the SQLite file beside it. A database that is newer than the program is refused.
+ * a verified copy has been put aside. If one fails the database is as it was. A database that is newer than the program
+ * is refused, and so is one into which an unfinished move was filling rows.
  */
-export async function migrate(database: OpenedDatabase, rooms: readonly RoomMigrations[]): Promise<string[]> {
-  const { kysely } = database
-  await sql`create table if not exists migration (name text primary key, applied_ms bigint not null)`.execute(kysely)
-  const applied = new Set((await kysely.selectFrom('migration').select('name').execute()).map((row) => row.name))
-  const own: RoomMigrations = { room: 'foundation', migrations: { '0001-facts-and-jobs': factsAndJobs } }
-  const known = [own, ...rooms].flatMap(({ room, migrations }) =>
-    Object.entries(migrations)
-      .map(([name, migration]) => ({ name: `${room}/${name}`, room, migration }))
-      .toSorted((one, other) => (one.name < other.name ? -1 : 1)),
-  )
-  refuseNewer(applied, known)
+export async function migrate(
+  database: OpenedDatabase,
+  rooms: readonly RoomMigrations[],
+  options: MigrateOptions = {},
+): Promise<MigrateResult> {
+  await endOfMove(database)
+  const applied = await appliedMigrations(database)
+  const known = knownMigrations(rooms)
+  refuseNewer(applied, known, options.allRooms ?? false)
   const pending = known.filter(({ name }) => !applied.has(name))
-  if (pending.length === 0) return []
-  if (applied.size > 0) await copyAside(database)
-  await kysely.transaction().execute(async (trx) => {
-    for (const { name, migration } of pending) {
-      try {
-        await migration.up(trx)
-      } catch (cause) {
-        throw foundationFaults.migrationFailed(`Migration ${name} failed; the database is as it was before.`, { cause })
-      }
-      await trx.insertInto('migration').values({ name, applied_ms: Date.now() }).execute()
-    }
-  })
-  return pending.map(({ name }) => name)
+  if (pending.length === 0) return { applied: [], copy: undefined }
+  const folder = options.copiesFolder ?? copiesFolderOf(database)
+  const copy =
+    applied.size === 0 || folder === undefined
+      ? undefined
+      : await keepCopy(database, rooms, {
+          folder,
+          version: programVersion(),
+          withoutCopy: options.withoutCopy ?? false,
+        })
+  await failpoint('migrate.copied')
+  await database.kysely.transaction().execute(async (trx) => await applyMigrations(trx, database.kind, pending))
+  await failpoint('migrate.committed')
+  return { applied: pending.map(({ name }) => name), copy }
 }
 
-function refuseNewer(applied: Set<string>, known: { name: string; room: string }[]): void {
-  const rooms = new Set(known.map(({ room }) => room))
-  const names = new Set(known.map(({ name }) => name))
-  const newer = [...applied].find((name) => rooms.has(name.split('/')[0]!) && !names.has(name))
-  if (newer === undefined) return
-  throw foundationFaults.migrationFailed(`The database was made by a newer Cygnet (it has ${newer}).`, {
-    hint: 'Start the newer version, or restore the copy that was made beside the database before the upgrade.',
+/** A database that is being filled is not to be used; one that was filled, proven and is used now is no longer moved. */
+async function endOfMove(side: Side): Promise<void> {
+  if (!(await hasTable(side, moveTable))) return
+  const row = await side.kysely.selectFrom(moveTable).selectAll().where('name', '=', '').executeTakeFirst()
+  if (row?.state === 'verified') return await side.kysely.schema.dropTable(moveTable).execute()
+  throw foundationFaults.databaseMoving('A move into this database was begun and is not finished.', {
+    hint: "Finish it with the same 'cygnet move' as before; until then the database it came from is the true one.",
   })
-}
-
-async function copyAside({ kysely, path }: OpenedDatabase): Promise<void> {
-  if (path === undefined) return
-  const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  const prefix = `${basename(path)}.before-migration-`
-  const copy = join(dirname(path), `${prefix}${stamp}`)
-  await rm(copy, { force: true })
-  await sql`vacuum into ${copy}`.execute(kysely)
-  const copies = (await readdir(dirname(path))).filter((name) => name.startsWith(prefix)).toSorted()
-  for (const old of copies.slice(0, -copiesKept)) await rm(join(dirname(path), old), { force: true })
 }

@@ -1,4 +1,5 @@
 /** Kysely over Node's own SQLite: one connection, synchronous underneath. */
+import { statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync, type SQLInputValue } from 'node:sqlite'
 import {
   SqliteAdapter,
@@ -11,13 +12,47 @@ import {
   type Kysely,
   type QueryResult,
 } from 'kysely'
+import { databaseDamaged, databaseFault } from './database-errors.ts'
 
 /** Statements kept prepared; a room has a few dozen. */
 const keptStatements = 500
 
+/** Files up to this size are looked over whole at each start (about a tenth of a second). */
+const wholeCheckBytes = 64 * 1024 * 1024
+
+/**
+ * Throws 'foundation.database_damaged' if that file is there and is no whole database. Reads only: a damaged file stays
+ * as it is, for whoever tries to save it.
+ */
+export function checkSqliteFile(path: string, everything = false): void {
+  const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (sizeBytes === 0) return
+  let file: DatabaseSync | undefined
+  try {
+    file = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+    const quick = everything || sizeBytes <= wholeCheckBytes
+    const found = file.prepare(quick ? 'pragma quick_check(1)' : 'select count(*) as n from sqlite_schema').get()
+    if (quick && found?.quick_check !== 'ok') throw databaseDamaged(path, new Error(String(found?.quick_check)))
+  } catch (error) {
+    throw databaseFault(error, path)
+  } finally {
+    file?.close()
+  }
+}
+
 /** Opens the file with the settings that make an acknowledged commit survive a power cut. */
 export function openSqliteFile(path: string): DatabaseSync {
   const file = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true })
+  try {
+    setUp(file)
+  } catch (error) {
+    file.close()
+    throw databaseFault(error, path)
+  }
+  return file
+}
+
+function setUp(file: DatabaseSync): void {
   file.exec(`
     pragma journal_mode = wal;
     pragma synchronous = full;
@@ -25,7 +60,6 @@ export function openSqliteFile(path: string): DatabaseSync {
     pragma cache_size = -32768;
     pragma journal_size_limit = 67108864;
   `)
-  return file
 }
 
 export function sqliteDialect(file: DatabaseSync): Dialect {

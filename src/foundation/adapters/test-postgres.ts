@@ -76,8 +76,8 @@ rm -rf "$1"
 `
 }
 
-/** PostgreSQL refuses to run as root. */
-async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
+/** Who runs a server: PostgreSQL refuses to run as root. */
+export async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined
   for (const name of ['postgres', 'nobody']) {
     const { code, stdout } = await runCommand(['id', '-u', name])

@@ -144,7 +144,7 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
   const sending = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
       const file = nextFile(folder.files())
-      if (file === undefined || reporter.pausedUntilMs > Date.now()) {
+      if (file === undefined || reporter.pausedUntilMs > performance.now()) {
         await bell.wait(200, ended)
         continue
       }
@@ -159,7 +159,7 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
     try {
       const { platform, key } = await reporter.platform()
       const store = await reporter.storeOf(platform)
-      s3 = createS3Client({ ...store, ...key })
+      s3 = createS3Client({ ...store, ...key, nowMs: () => reporter.serverNowMs() })
       await bringToSafety({
         file,
         closedStamp,
@@ -212,7 +212,7 @@ export async function runAgent(options: AgentOptions): Promise<{ safe: string[];
 
 /** Not yet tried files first, then those whose time has come; within that by run, sidecars before their run file. */
 function nextFile(files: WatchedFile[]): WatchedFile | undefined {
-  const ready = files.filter((file) => file.phase === 'closed' && file.retryAtMs <= Date.now())
+  const ready = files.filter((file) => file.phase === 'closed' && file.retryAtMs <= performance.now())
   const order = (file: WatchedFile): [number, number, number] => [
     file.failures,
     file.number,

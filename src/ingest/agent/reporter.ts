@@ -10,6 +10,7 @@ import { readJsonFile, writeFileDurable } from '../../foundation/files.ts'
 import type { AgentEvent, AgentEventName, AgentOptions } from './agent.ts'
 import { readKeyFile } from './key-file.ts'
 import { connectPlatform, type Platform } from './platform.ts'
+import { openToldTroubles, type ToldTroubles } from './told-troubles.ts'
 import { asFault, type WatchedFile } from './watched-folder.ts'
 
 const heartbeatEveryMs = 5_000
@@ -27,19 +28,23 @@ export class Reporter {
   #connection: { key: string; platform: Platform } | undefined
   #store: Store | undefined
   #connected: boolean | undefined
+  /** What the platform's clock showed, and when by our monotonic one. */
+  #serverClock: { serverMs: number; atMs: number } | undefined
   #tellAgainMs = 0
   #tellFailures = 0
-  #lastBeatMs = 0
+  #lastBeatMs = -Infinity
   #lastBeatTrouble = ''
   #folderTrouble: Fault | undefined
   #sendTrouble: Fault | undefined
   #telling = new WeakMap<WatchedFile, Promise<void>>()
-  /** Nothing is sent before this: the whole line is in trouble, not one file. */
+  readonly #troubles: ToldTroubles
+  /** Nothing is sent before this (monotonic): the whole line is in trouble, not one file. */
   pausedUntilMs = 0
   failuresInARow = 0
 
   constructor(options: ReporterOptions) {
     this.#options = options
+    this.#troubles = openToldTroubles(options.journalFolder)
   }
 
   say(event: { event: AgentEventName; [detail: string]: unknown }): void {
@@ -58,12 +63,12 @@ export class Reporter {
   failed(file: WatchedFile, fault: Fault): void {
     if (isAboutTheLine(fault)) {
       this.failuresInARow += 1
-      this.pausedUntilMs = Date.now() + backoffMs(this.failuresInARow, 1000, 60_000)
+      this.pausedUntilMs = performance.now() + backoffMs(this.failuresInARow, 1000, 60_000)
       if (this.#sendTrouble?.detail !== fault.detail) this.#sayTrouble(fault, file)
       this.#sendTrouble = fault
     } else {
       file.failures += 1
-      file.retryAtMs = Date.now() + backoffMs(file.failures, 1000, 300_000)
+      file.retryAtMs = performance.now() + backoffMs(file.failures, 1000, 300_000)
       this.#lineWorks()
       if (file.trouble?.detail !== fault.detail) this.#sayTrouble(fault, file)
     }
@@ -76,6 +81,7 @@ export class Reporter {
     file.failures = 0
     if (file.trouble !== undefined) this.say({ event: 'recovered', file: file.name, run: file.run })
     file.trouble = undefined
+    await this.#takeUpTrouble(file)
     if (file.told.trouble === undefined) return
     await this.#tellOf(platform, file).catch((error: unknown) => this.#options.log.debug({ error }, 'not told'))
   }
@@ -116,6 +122,12 @@ export class Reporter {
     return url === undefined ? this.#store! : { ...this.#store!, url }
   }
 
+  /** The time as the platform has it, for signatures; of this machine while the platform was never heard. */
+  serverNowMs(): number {
+    const heard = this.#serverClock
+    return heard === undefined ? Date.now() : Math.round(heard.serverMs + performance.now() - heard.atMs)
+  }
+
   #storePath(): string {
     return join(this.#options.journalFolder, 'store.json')
   }
@@ -128,10 +140,10 @@ export class Reporter {
 
   /** Brings what the platform knows up to date; a platform that does not answer is asked again later and later. */
   async tell(files: WatchedFile[], freeBytes: number | null): Promise<void> {
-    if (Date.now() < this.#tellAgainMs) return
+    if (performance.now() < this.#tellAgainMs) return
     try {
       const { platform } = await this.platform()
-      const due = Date.now() - this.#lastBeatMs >= heartbeatEveryMs || this.#lastBeatTrouble !== this.#trouble()
+      const due = performance.now() - this.#lastBeatMs >= heartbeatEveryMs || this.#lastBeatTrouble !== this.#trouble()
       if (due) await this.#beat(platform, files, freeBytes)
       // A sidecar belongs to a run: that is opened first.
       for (const file of files.toSorted(runFilesFirst)) await this.#tellOf(platform, file)
@@ -141,7 +153,7 @@ export class Reporter {
     } catch (error) {
       if (this.#options.signal.aborted) return
       this.#tellFailures += 1
-      this.#tellAgainMs = Date.now() + backoffMs(this.#tellFailures, 1000, 30_000)
+      this.#tellAgainMs = performance.now() + backoffMs(this.#tellFailures, 1000, 30_000)
       const fault = asFault(error, 'the platform')
       if (this.#connected !== false) {
         this.say({ event: 'disconnected', code: fault.code, detail: fault.detail, hint: fault.hint ?? '' })
@@ -166,7 +178,8 @@ export class Reporter {
       freeBytes: freeBytes === null ? null : Math.round(freeBytes),
       trouble,
     })
-    this.#lastBeatMs = Date.now()
+    this.#lastBeatMs = performance.now()
+    this.#serverClock = { serverMs: answer.serverMs, atMs: performance.now() }
     this.#lastBeatTrouble = trouble
     const store = { bucket: answer.bucket, url: answer.s3Url, region: answer.region }
     if (JSON.stringify(store) === JSON.stringify(this.#store)) return
@@ -188,7 +201,15 @@ export class Reporter {
     await turn
   }
 
+  /** A safe file has no trouble any more; what an earlier life told of it is then taken back. */
+  async #takeUpTrouble(file: WatchedFile): Promise<void> {
+    if (file.phase !== 'safe' || file.told.trouble !== undefined) return
+    const left = await this.#troubles.leftOf(file.name)
+    if (left !== undefined) file.told.trouble = left
+  }
+
   async #tellNow(platform: Platform, file: WatchedFile): Promise<void> {
+    await this.#takeUpTrouble(file)
     if (file.phase === 'safe' && file.told.opened === undefined && file.told.trouble === undefined) return
     try {
       await this.#tellRun(platform, file)
@@ -244,12 +265,14 @@ export class Reporter {
     if (trouble !== undefined && told.trouble !== trouble) {
       const { code, detail, hint = '' } = file.trouble!
       const known = code.startsWith('ingest.') ? code : 'ingest.store_failed'
+      await this.#troubles.remember(file.name, trouble)
       await platform.failed(run, { code: known, detail, hint, place: `${hostname()}:${file.path}` })
       told.trouble = trouble
     }
     if (trouble === undefined && told.trouble !== undefined) {
       await platform.recovered(run)
       delete told.trouble
+      await this.#troubles.forget(file.name)
     }
   }
 }

@@ -14,6 +14,8 @@ export interface S3ClientOptions {
   region: string
   accessKeyId: string
   secretAccessKey: string
+  /** The time requests are signed with, UTC; default: of this machine. A store refuses what is a quarter of an hour off. */
+  nowMs?: () => number
   /** A request without any progress for so long has failed; default 60 s. */
   timeoutMs?: number
 }
@@ -47,9 +49,10 @@ interface S3Request {
 export function createS3Client(options: S3ClientOptions) {
   const base = new URL(options.url)
   const secure = base.protocol === 'https:'
-  const agent = secure
-    ? new HttpsAgent({ keepAlive: true, maxSockets: 8 })
-    : new HttpAgent({ keepAlive: true, maxSockets: 8 })
+  // An agent of one's own asks a proxy only when it is told, unlike the global one (packaging/environment.sh).
+  const proxy = process.env.NODE_USE_ENV_PROXY === '1' ? { proxyEnv: process.env } : {}
+  const connections = { keepAlive: true, maxSockets: 8, ...proxy }
+  const agent = secure ? new HttpsAgent(connections) : new HttpAgent(connections)
 
   async function send(given: S3Request): Promise<IncomingMessage> {
     const { method, bucket, key, query = {}, body = new Uint8Array(0), signal } = given
@@ -89,7 +92,7 @@ export function createS3Client(options: S3ClientOptions) {
   }
 
   function signed(given: S3Request & { path: string; search: string; body: Uint8Array }): Record<string, string> {
-    const now = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+    const now = new Date(options.nowMs?.() ?? Date.now()).toISOString().replace(/[-:]|\.\d{3}/g, '')
     const day = now.slice(0, 8)
     const bodyHash = given.bodySha256 ?? createHash('sha256').update(given.body).digest('hex')
     const headers: Record<string, string> = {

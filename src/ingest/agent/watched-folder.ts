@@ -20,12 +20,14 @@ export interface WatchedFile {
   stamp: Stamp
   /** Size of what is stored in place of the file, once that is known. */
   storedBytes: number | undefined
+  /** Monotonic, like every time that is waited for: the wall clock of a DAQ machine may jump. */
   lastChangeMs: number
   growing: GrowingRun | undefined
   /** Known from the moment all bytes were read. */
   sha256: string | undefined
   /** Tries that failed since the last success; the next try is not before `retryAtMs`. */
   failures: number
+  /** Monotonic. */
   retryAtMs: number
   trouble: Fault | undefined
   /** What the platform has been told, so that nothing is told twice. */
@@ -118,7 +120,7 @@ export function watchFolder(options: FolderOptions) {
       stamp: safe?.stamp ?? stamp,
       storedBytes: safe?.sizeBytes,
       // A file that has long been lying there has long not changed.
-      lastChangeMs: Math.min(Date.now(), stamp.mtimeMs),
+      lastChangeMs: performance.now() - Math.max(0, Date.now() - stamp.mtimeMs),
       growing: undefined,
       sha256: safe?.sha256,
       failures: 0,
@@ -134,9 +136,9 @@ export function watchFolder(options: FolderOptions) {
     if (!same) {
       if (file.phase !== 'growing') reopen(file)
       file.stamp = stamp
-      file.lastChangeMs = Date.now()
+      file.lastChangeMs = performance.now()
     }
-    const idle = Date.now() - file.lastChangeMs >= idleMs
+    const idle = performance.now() - file.lastChangeMs >= idleMs
     if (!same || file.growing === undefined || idle) await follow(file)
     const ended = file.growing?.endOfRunSeen === true && file.growing.wholeBytes === file.stamp.sizeBytes
     return ended || (idle && !(await isOpenForWriting(file.path)))
@@ -158,7 +160,7 @@ export function watchFolder(options: FolderOptions) {
       if (file.trouble?.code === 'ingest.file_shrank' && file.failures === 0) file.trouble = undefined
     } catch (error) {
       trackers.delete(file.name)
-      file.lastChangeMs = Date.now()
+      file.lastChangeMs = performance.now()
       file.trouble = asFault(error, file.path)
     }
   }

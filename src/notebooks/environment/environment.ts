@@ -15,6 +15,7 @@ import type { Logger } from '../../foundation/log.ts'
 import { runCommand } from '../../foundation/processes.ts'
 import type { EnvironmentStatus } from '../contract.ts'
 import { notebookErrors } from '../errors.ts'
+import { notebookPins, offlineOptions, pipWheel } from './wheels.ts'
 
 /** A finished environment. */
 export interface ReadyEnvironment {
@@ -46,9 +47,10 @@ export async function openEnvironment(options: {
   /** Another list of pins, for tests. */
   requirementsPath?: string
 }): Promise<PythonEnvironment> {
-  const requirementsPath = options.requirementsPath ?? join(import.meta.dirname, 'requirements.txt')
+  const requirementsPath = options.requirementsPath ?? notebookPins
   const requirements = await readFile(requirementsPath)
   const top = join(options.cacheFolder, 'environments')
+  const wheels = join(options.cacheFolder, 'wheels')
   let base: Python | undefined
   let ready: ReadyEnvironment | undefined
   let building: Promise<ReadyEnvironment> | undefined
@@ -141,7 +143,7 @@ export async function openEnvironment(options: {
         [python.path, '-m', 'venv', '--without-pip', '--symlinks', work],
         'the virtual environment could not be made',
       )
-      const pip = await findPip(python, work, options.searchPath)
+      const pip = await findPip(python, work, options.searchPath, wheels)
       await install(
         [
           ...pip,
@@ -150,6 +152,7 @@ export async function openEnvironment(options: {
           '--no-input',
           '--only-binary=:all:',
           '--require-hashes',
+          ...(await offlineOptions(wheels, requirements, python.version)),
           '-r',
           requirementsPath,
         ],
@@ -214,8 +217,10 @@ async function lockFor(path: string) {
 }
 
 /** A pip that can install into another environment: any Python's, else the one ensurepip puts into the environment. */
-async function findPip(python: Python, environment: string, searchPath: string): Promise<string[]> {
+async function findPip(python: Python, environment: string, searchPath: string, wheels: string): Promise<string[]> {
   const inner = join(environment, 'bin', 'python3')
+  const carried = await pipWheel(wheels)
+  if (carried !== undefined) return [python.path, carried, '--python', inner]
   const candidates = [
     python.path,
     ...searchPath

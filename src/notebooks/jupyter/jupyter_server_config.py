@@ -1,6 +1,9 @@
 """Settings of a session's Jupyter server. Everything that differs between sessions comes by environment."""
 import os
 
+# The server takes no module from the folder it starts in, which is the person's home; their own programs do.
+os.environ.pop("PYTHONSAFEPATH", None)
+
 c = get_config()  # noqa: F821 - given by traitlets
 
 c.ServerApp.sock = os.environ["CYGNET_SESSION_SOCKET"]

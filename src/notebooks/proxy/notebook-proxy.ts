@@ -11,10 +11,11 @@ import {
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
-import { constants, openSync, closeSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
+import { clientAddressOf, endToEndHeaders, guardedHeaders } from '../../foundation/http-guard.ts'
 import type { Logger } from '../../foundation/log.ts'
+import { closeFrame, createFrameLimit } from './frame-limit.ts'
 import { identityHeader, signIdentity } from './identity-header.ts'
 import { enterPage, messagePage, pageHeaders } from './pages.ts'
 import { connectPatiently } from './patient-socket.ts'
@@ -27,7 +28,8 @@ export interface NotebookProxyOptions {
   verify(cookieHeader: string, route: NotebookRoute): { id: string; name: string } | undefined
   /** Exchanges a single-use ticket through control: the value of the content cookie and the session it opens. Throws a Fault. */
   redeem(ticket: string): Promise<{ cookieValue: string; sessionId: string; lifetimeMs: number }>
-  cookieName: string
+  /** Of the cookie that opens this session. A name with `__Host-` is set for the whole origin, any other for its path. */
+  cookieName(sessionId: string): string
   /** Origin of the platform's own pages, for links. */
   platformUrl(): string
   /** True when the content origin is reached by https. */
@@ -48,19 +50,9 @@ export interface NotebookProxy {
 const firstAnswerMs = 120_000
 /** Twice the servers' ping is 60 s; a laptop that sleeps is gone after this. */
 const idleSocketMs = 10 * 60_000
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-/** Headers that other proxies use to say who somebody is: never passed on from outside. */
-const claims = /^(x-cygnet-|x-forwarded-|x-real-ip$|x-remote-|remote-user|forwarded$|x-auth-)/
+/** Jupyter itself takes 10 MiB; files travel by HTTP. */
+const mostMessageBytes = 32 * 1024 * 1024
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export function createNotebookProxy(options: NotebookProxyOptions): NotebookProxy {
   const { log } = options
@@ -138,15 +130,11 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
     route: NotebookRoute,
     person: { id: string; name: string },
   ): OutgoingHttpHeaders {
-    const headers: OutgoingHttpHeaders = {}
-    for (const [name, value] of Object.entries(request.headers)) {
-      if (value === undefined || hopByHop.has(name) || claims.test(name) || name === 'cookie' || name.includes('_'))
-        continue
-      headers[name] = value
-    }
-    const cookie = withoutCookie(request.headers, options.cookieName)
-    if (cookie !== '') headers.cookie = cookie
-    headers['x-forwarded-for'] = request.socket.remoteAddress ?? ''
+    const headers = guardedHeaders(request.headers)
+    const cookie = withoutOurCookies(request.headers)
+    if (cookie === '') delete headers.cookie
+    else headers.cookie = cookie
+    headers['x-forwarded-for'] = clientAddressOf(request)
     headers['x-forwarded-proto'] = options.secure ? 'https' : 'http'
     headers[identityHeader] = signIdentity(person, route, nowMs())
     return headers
@@ -171,9 +159,7 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
     upstream.on('response', (answer) => {
       answered = true
       upstream.setTimeout(0)
-      const headers: OutgoingHttpHeaders = {}
-      for (const [name, value] of Object.entries(answer.headers)) if (!hopByHop.has(name)) headers[name] = value
-      response.writeHead(answer.statusCode ?? 502, headers)
+      response.writeHead(answer.statusCode ?? 502, endToEndHeaders(answer.headers))
       answer.pipe(response)
       answer.on('error', () => response.destroy())
     })
@@ -219,8 +205,9 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
         return
       }
       const to = typeof body.to === 'string' && locate(route.basePath + body.to).kind === 'session' ? body.to : 'lab'
+      const name = options.cookieName(sessionId)
       const attributes = [
-        `Path=${route.basePath}`,
+        `Path=${name.startsWith('__Host-') ? '/' : route.basePath}`,
         'HttpOnly',
         'SameSite=Lax',
         `Max-Age=${Math.floor(lifetimeMs / 1000)}`,
@@ -229,7 +216,7 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       answer(
         200,
         { location: route.basePath + to },
-        { 'set-cookie': [`${options.cookieName}=${cookieValue}`, ...attributes].join('; ') },
+        { 'set-cookie': [`${name}=${cookieValue}`, ...attributes].join('; ') },
       )
     } catch (error) {
       const fault = error as { status?: number; detail?: string; hint?: string }
@@ -251,6 +238,10 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       }
       if (path === '/_content/enter' && request.method === 'POST') {
         void enter(request, response)
+        return
+      }
+      if (!mayFetch(request)) {
+        refuse(request, response, 403, 'Not from there', 'Another page may not use what is yours here.')
         return
       }
       const admitted = admit(request)
@@ -275,7 +266,11 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
         method: 'GET',
         path: request.url,
         timeout: firstAnswerMs,
-        headers: { ...forwarded(request, route, person), connection: 'Upgrade', upgrade: 'websocket' },
+        headers: {
+          ...withoutExtensions(forwarded(request, route, person)),
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+        },
       })
       upstream.once('socket', (inner) => inner.once('close', place.release).once('connect', place.release))
       upstream.on('error', (error) => {
@@ -329,17 +324,49 @@ export function createNotebookProxy(options: NotebookProxyOptions): NotebookProx
       side.on('close', end)
       side.on('timeout', end)
     }
-    outer.pipe(inner)
+    const limit = createFrameLimit({
+      mostBytes: mostMessageBytes,
+      onRefused(code) {
+        log.warn({ code, sessionId: route.sessionId }, 'a websocket was ended for what it sent')
+        inner.unpipe(outer)
+        inner.destroy()
+        outer.end(closeFrame(code))
+      },
+    })
+    limit.on('error', end)
+    outer.pipe(limit).pipe(inner)
     inner.pipe(outer)
   }
 }
 
+/** No compression of messages: what is small on the wire must not grow behind us. */
+function withoutExtensions({
+  'sec-websocket-extensions': _extensions,
+  ...headers
+}: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  return headers
+}
+
+/**
+ * Other pages may link here, and no more: cookies go with what they load from here as well, and with their forms where
+ * they are of a neighbouring host. Browsers that say nothing are left to the server's own check.
+ */
+function mayFetch({ method, headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site']
+  if (site === undefined || site === 'same-origin' || site === 'none') return true
+  return (
+    safeMethods.has(method ?? '') &&
+    headers['sec-fetch-mode'] === 'navigate' &&
+    headers['sec-fetch-dest'] === 'document'
+  )
+}
+
 /** The cookie header without ours, in every spelling a server could read as ours. */
-export function withoutCookie(headers: IncomingHttpHeaders, name: string): string {
+export function withoutOurCookies(headers: IncomingHttpHeaders): string {
   return (headers.cookie ?? '')
     .split(';')
     .map((part) => part.trim())
-    .filter((part) => part !== '' && part.split('=', 1)[0]!.trim().replaceAll('"', '') !== name)
+    .filter((part) => part !== '' && !/^"?(__(host|secure)-)?cygnet_/i.test(part))
     .join('; ')
 }
 
@@ -365,20 +392,27 @@ async function readSmall(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Paths of unix sockets end at 107 bytes (sys/un.h): a longer one is reached through a descriptor of its folder. */
+/** Of fcntl.h; Node has no name for it. The same number on x86-64 and arm64. */
+const openOnlyPath = 0o10000000
+
+/**
+ * The way to a session's socket: by a descriptor of the socket itself. The folder is the session's own, and whoever runs
+ * there may put a link in its place: a link is not followed (we may enter more sockets than they). It also makes the path
+ * short enough, which may have 107 bytes (sys/un.h).
+ */
 export function reach(socketPath: string): { path: string; release(): void } {
-  if (Buffer.byteLength(socketPath) <= 107) return { path: socketPath, release: () => undefined }
-  let folder: number | undefined
+  const nowhere = { path: '/nonexistent/session', release: () => undefined }
+  let socket: number | undefined
   try {
-    folder = openSync(dirname(socketPath), constants.O_RDONLY | constants.O_DIRECTORY)
+    socket = openSync(socketPath, openOnlyPath | constants.O_NOFOLLOW)
   } catch {
-    return { path: '/nonexistent/session', release: () => undefined }
+    return nowhere
   }
-  return {
-    path: `/proc/self/fd/${folder}/${basename(socketPath)}`,
-    release() {
-      if (folder !== undefined) closeSync(folder)
-      folder = undefined
-    },
+  const release = () => {
+    if (socket !== undefined) closeSync(socket)
+    socket = undefined
   }
+  if (fstatSync(socket).isSocket()) return { path: `/proc/self/fd/${socket}`, release }
+  release()
+  return nowhere
 }

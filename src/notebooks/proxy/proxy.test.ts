@@ -10,7 +10,7 @@ import { Fault } from '../../foundation/errors.ts'
 import { silentLogger } from '../../foundation/log.ts'
 import { temporaryDirectory } from '../../foundation/testing.ts'
 import { identityHeader, signIdentity } from './identity-header.ts'
-import { createNotebookProxy, withoutCookie, type NotebookProxy } from './notebook-proxy.ts'
+import { createNotebookProxy, withoutOurCookies, type NotebookProxy } from './notebook-proxy.ts'
 import { locate, type NotebookRoute } from './route.ts'
 
 const cookie = 'cygnet_content=alice-s1'
@@ -88,7 +88,7 @@ async function openStand(
         })
       return { cookieValue: 'alice-s1', sessionId: 's1', lifetimeMs: 1000 }
     },
-    cookieName: 'cygnet_content',
+    cookieName: () => 'cygnet_content',
     platformUrl: () => 'http://127.0.0.1:8410',
     secure: false,
     log: silentLogger(),
@@ -266,10 +266,9 @@ describe('who gets where', () => {
   })
 
   test('our cookie is taken out in every spelling', () => {
-    expect(
-      withoutCookie({ cookie: 'a=1; cygnet_content=x;cygnet_content=y ; "cygnet_content"=z; b=2' }, 'cygnet_content'),
-    ).toBe('a=1; b=2')
-    expect(withoutCookie({}, 'cygnet_content')).toBe('')
+    const cookie = 'a=1; cygnet_content=x;cygnet_content_8410=y ; "cygnet_content"=z; __Host-cygnet_content_s1=x; b=2'
+    expect(withoutOurCookies({ cookie })).toBe('a=1; b=2')
+    expect(withoutOurCookies({})).toBe('')
   })
 })
 

@@ -11,7 +11,7 @@ import { stopSignal } from '../arguments.ts'
 import { shellFaults } from '../errors.ts'
 import { homeAt, type Home } from '../home.ts'
 import { callControl, startPlatform, type Platform } from '../platform.ts'
-import { readyEvent, type AdminLink } from '../up-command.ts'
+import { readyEvent, type AdminLink } from '../up.ts'
 import { prepareDemo, takeData } from './demo.ts'
 import { runOnce } from './once.ts'
 

@@ -11,7 +11,7 @@ import { logbookContract } from '../../logbook/contract.ts'
 import { storageContract } from '../../storage/contract.ts'
 import { shellFaults } from '../errors.ts'
 import { callControl, type Platform } from '../platform.ts'
-import type { AdminLink } from '../up-command.ts'
+import type { AdminLink } from '../up.ts'
 import { runCommandLine } from './child-command.ts'
 
 export const experiment = 'demo'

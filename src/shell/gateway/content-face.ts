@@ -27,7 +27,7 @@ export function createContentFace({ snapshot, addresses, controlSocket, log }: C
     routes: () => snapshot()?.notebooks.routes ?? [],
     verify(cookieHeader, route) {
       const current = snapshot()
-      const value = cookieValue(cookieHeader)
+      const value = cookieValue(cookieHeader, contentCookieName(addresses.contentUrl, route.sessionId))
       if (!current || value === undefined) return undefined
       const access = verifyContentCookie(current.identity, value, { sessionId: route.sessionId })
       if (access === undefined || access.personId !== route.ownerId) return undefined
@@ -43,16 +43,17 @@ export function createContentFace({ snapshot, addresses, controlSocket, log }: C
         lifetimeMs: access.expiresAtMs - Date.now(),
       }
     },
-    cookieName: contentCookieName,
+    cookieName: (sessionId) => contentCookieName(addresses.contentUrl, sessionId),
     platformUrl: () => addresses.publicUrl,
     secure: addresses.contentUrl.startsWith('https:'),
     log,
   })
 }
 
-function cookieValue(header: string): string | undefined {
-  const pair = header.split(/; */).find((part) => part.startsWith(`${contentCookieName}=`))
-  return pair?.slice(contentCookieName.length + 1)
+/** The cookie of that name. Two of them (one planted by a neighbour) count as none. */
+function cookieValue(header: string, name: string): string | undefined {
+  const found = header.split(/; */).filter((part) => part.startsWith(`${name}=`))
+  return found.length === 1 ? found[0]!.slice(name.length + 1) : undefined
 }
 
 function redeemAtControl(socketPath: string, ticket: string): Promise<RedeemedTicket> {

@@ -35,6 +35,9 @@ export const copyObject: Operation = {
         directive === 'REPLACE'
           ? descriptionOf(context)
           : { contentType: info.contentType, headers: info.headers, userMetadata: info.userMetadata }
+      // Of an object from parts it is computed now, against the checksums of the parts: rotten bytes are not passed on.
+      if (info.sha256 === undefined && info.partSizes !== undefined)
+        await context.storage.sha256Of(info.bucket, info.key)
       const algorithm = info.checksum?.algorithm
       const stored = await context.storage.putObject({
         ...description,
@@ -45,8 +48,8 @@ export const copyObject: Operation = {
         sizeBytes: info.sizeBytes,
         ...(algorithm === undefined ? {} : { checksums: [algorithm] }),
         verify: (digests) => {
-          const isWhole = info.sha256 !== undefined && info.sha256 !== digests.sha256?.toString('hex')
-          if (isWhole) throw storageFaults.internalError('The source no longer has the checksum it was stored with.')
+          const isOther = info.sha256 !== undefined && info.sha256 !== digests.sha256?.toString('hex')
+          if (isOther) throw storageFaults.damagedObject('The source no longer has the checksum it was stored with.')
           return algorithm === undefined ? undefined : keptChecksum(algorithm, digests[algorithm]!)
         },
       })

@@ -15,6 +15,8 @@ const spelling: Record<string, string> = {
   object_exists: 'AccessDenied',
   no_posix_path: 'InvalidRequest',
   device_failed: 'InternalError',
+  damaged_object: 'InternalError',
+  damaged_index: 'InternalError',
   read_only: 'ServiceUnavailable',
   file_changed: 'OperationAborted',
   unsupported_file_system: 'InternalError',

@@ -23,6 +23,11 @@ export interface S3Options<Subject extends S3Subject> {
   accessKey(id: string): AccessKey<Subject> | undefined
   /** Throws a Fault 403 unless the subject may. There is no other way in: without a permit nothing is allowed. */
   permit(subject: Subject, action: DataAction, place: Place): void
+  /**
+   * Asked once the signature is known to be right: waits for the key's turn, `false` if its client went away meanwhile.
+   * Throws 'storage.slow_down' when it has too much under way.
+   */
+  admit?(accessKeyId: string, request: IncomingMessage, response: ServerResponse): Promise<boolean>
   log: Logger
   /** What GetBucketLocation says; signatures of every region are accepted. */
   region: string
@@ -58,6 +63,7 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
     try {
       const target = readTarget(request, hosts)
       const who = authenticate(target)
+      if (options.admit && !(await options.admit(who.accessKeyId, request, response))) return
       const context = contextOf({ request, response, target, who, requestId, wantsContinue })
       await findOperation(target).run(context)
       if (!request.complete) finishReading(request)

@@ -12,7 +12,10 @@ export function rulesOf(context: OperationContext): PutRules {
   const bucket = context.storage.headBucket(context.bucketName)
   const { key } = context
   context.allow('data.create', { bucket, key })
-  const rules: PutRules = { may: context.may('data.modify', { bucket, key }) ? 'replace' : 'create' }
+  const rules: PutRules = {
+    may: context.may('data.modify', { bucket, key }) ? 'replace' : 'create',
+    ownerId: context.subjectId,
+  }
   const ifNoneMatch = context.header('if-none-match')
   if (ifNoneMatch !== undefined) {
     if (!matches(ifNoneMatch, '')) throw storageFaults.notImplemented('If-None-Match of a PUT can only be *.')

@@ -1,0 +1,36 @@
+/** Whether a process still answers, each gateway on a socket of its own: the public ports belong to all of them. */
+import { createServer, request as httpRequest } from 'node:http'
+import { chmod, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Home } from './home.ts'
+
+/** Where the gateway with this pid says that it serves; there from the moment its listeners listen. */
+export function gatewayHealthSocket(home: Home, pid: number): string {
+  return join(home.gatewaySockets, `${pid}.health`)
+}
+
+/** True when the process answers 200 within the time. */
+export function isHealthy(socketPath: string, path: string, timeoutMs: number): Promise<boolean> {
+  return new Promise((done) => {
+    const request = httpRequest({ socketPath, path, agent: false, timeout: timeoutMs }, (answer) => {
+      answer.resume()
+      answer.once('close', () => done(answer.complete && answer.statusCode === 200))
+    })
+    request.on('timeout', () => request.destroy())
+    request.on('error', () => done(false))
+    request.end()
+  })
+}
+
+/** In a gateway, once it serves: answers on its own socket until the returned function is called. */
+export async function answerHealth(home: Home): Promise<() => Promise<void>> {
+  const path = gatewayHealthSocket(home, process.pid)
+  await rm(path, { force: true })
+  const server = createServer((_request, response) => void response.end('serves\n'))
+  await new Promise<void>((done, failed) => {
+    server.once('error', failed)
+    server.listen({ path }, done)
+  })
+  await chmod(path, 0o600)
+  return () => new Promise((done) => (server.close(() => done()), server.closeAllConnections()))
+}

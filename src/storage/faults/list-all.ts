@@ -1,0 +1,33 @@
+/**
+ * A program for tests: opens a data root, which may be damaged, and says what it finds there, one line of JSON.
+ * Usage: node list-all.ts ROOT
+ */
+import { silentLogger } from '../../foundation/log.ts'
+import { systemClock } from '../../foundation/time.ts'
+import { openStorage } from '../storage.ts'
+import { sha256 } from './random.ts'
+
+export interface Found {
+  /** By key, as the listing says. */
+  listed: Record<string, string>
+  /** SHA-256 of the bytes of each listed key. */
+  read: Record<string, string>
+}
+
+const [root] = process.argv.slice(2) as [string]
+const storage = await openStorage({
+  root,
+  clock: systemClock(),
+  log: silentLogger(),
+  macKey: Buffer.alloc(32, 7),
+  freeFloorBytes: 0,
+})
+const found: Found = { listed: {}, read: {} }
+const { objects } = await storage.listObjects({ bucket: 'demo-work' })
+for (const { key, etag } of objects) {
+  found.listed[key] = etag
+  const { body } = await storage.getObject({ bucket: 'demo-work', key })
+  found.read[key] = sha256(Buffer.concat(await body.toArray()))
+}
+process.stdout.write(JSON.stringify(found))
+process.exit(0)
