@@ -45,6 +45,14 @@ export const campaignFailpoints: Record<string, CampaignFailpoint> = {
 
 /** Failpoints of work that no load of the campaign does, by the test that kills at each of them. */
 export const otherFailpoints: Record<string, string[]> = {
+  'e2e/hand-over.test.ts': [
+    'hand-over.arrived',
+    'hand-over.begun',
+    'hand-over.beside',
+    'hand-over.control-gone',
+    'hand-over.control-serves',
+    'hand-over.drained',
+  ],
   'src/foundation/migrations.test.ts': [
     'copy.kept',
     'copy.written',

@@ -147,11 +147,8 @@ for number in list(range(8000, 9000)) + [22, 80, 443, 5432]:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         if probe.connect_ex(("127.0.0.1", number)) == 0: open_ports.append(number)
-def connect(path):
-    with socket.socket(socket.AF_UNIX) as one: return one.connect_ex(path)
 print(json.dumps({
-    "health": sorted({connect(path) for path in sockets if path.endswith(".health")}),
-    "homes": os.listdir("/home"), "data": sorted(os.listdir("/data")), "run": sorted(os.listdir("/run")), "sockets": sorted(path for path in sockets if not path.endswith(".health")),
+    "homes": os.listdir("/home"), "data": sorted(os.listdir("/data")), "run": sorted(os.listdir("/run")), "sockets": sorted(sockets),
     "ports": sorted(set(open_ports) - {port, s3}), "processes": len([p for p in os.listdir("/proc") if p.isdigit()]),
     "abstract": [line.split()[-1] for line in open("/proc/net/unix") if "@" in line],
     "hers": ask(port, ${JSON.stringify(host)}, ${JSON.stringify(`${base}api/contents/secret.txt`)}),
@@ -167,8 +164,6 @@ print(json.dumps({
     const seen = JSON.parse(log.trim().split('\n').at(-1)!) as Record<string, unknown>
     expect(seen).toMatchObject({
       homes: ['al2'],
-      // Which gateways live is between them and their supervisor; without root it is told to whoever asks.
-      ...(isRoot && { health: [13] }),
       data: ['demo-raw', 'demo-reco', 'demo-work'],
       run: ['cygnet', 'gateway', 'relay.py'],
       sockets: ['/run/gateway/platform.sock', '/run/gateway/s3.sock'],

@@ -157,9 +157,11 @@ async function text(stream: NodeJS.ReadableStream): Promise<string> {
   return whole
 }
 
+/** Files that run beside each other draw from ranges of their own: what is free when looked at stays free. */
 async function freePortPair(): Promise<number> {
+  const worker = Number(process.env.VITEST_POOL_ID ?? 0) % 4
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 20_000)
+    const port = 20_000 + worker * 3_000 + Math.floor(Math.random() * 2_900)
     if ((await isFree(port)) && (await isFree(port + 1))) return port
   }
 }

@@ -1,6 +1,8 @@
 /**
- * Requests without end and without second tries, each on a connection of its own: whatever is not answered, or answered
- * with an error, is remembered with the moment it happened.
+ * Requests without end, each on a connection of its own: whatever is not answered, or answered with an error, is
+ * remembered with the moment it happened. Only a connection that was reset before one byte came back is counted by
+ * itself and opened again, as browsers and S3 clients do: a listener that closes resets what the kernel was about to
+ * hand to it.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
@@ -9,6 +11,8 @@ import type { Scenario } from './scenario.ts'
 
 export interface Traffic {
   failures: string[]
+  /** Connections reset before they carried anything back. */
+  resets: number
   /** Answered well, by kind of request. */
   answered: Record<string, number>
   /** Longest time without a good answer, by kind of request. */
@@ -35,6 +39,7 @@ export function startTraffic(scenario: Scenario, prefix: string): Traffic {
   let count = 0
   const traffic: Traffic = {
     failures: [],
+    resets: 0,
     answered: {},
     longestGapMs: {},
     objects: new Map(),
@@ -54,7 +59,11 @@ export function startTraffic(scenario: Scenario, prefix: string): Traffic {
     traffic.answered[kind] = 0
     while (going) {
       try {
-        const answer = await once()
+        const answer = await once().catch((error: unknown) => {
+          if (!(error instanceof Reset)) throw error
+          traffic.resets++
+          return once()
+        })
         if (!good(answer)) throw new Error(`${answer.status} ${answer.body.toString().slice(0, 200)}`)
         traffic.answered[kind]! += 1
         const now = performance.now()
@@ -164,13 +173,18 @@ interface Sending {
   seconds?: number
 }
 
+class Reset extends Error {}
+
 /** A connection of its own, no second try. */
 function send(url: URL, method: string, { headers, body, seconds = 0 }: Sending): Promise<Answer> {
   return new Promise((done, failed) => {
     const length = body ? { 'content-length': String(body.length) } : {}
     const request = httpRequest(url, { method, headers: { ...headers, ...length }, agent: false, timeout: 60_000 })
     request.on('timeout', () => request.destroy(new Error('no answer for a minute')))
-    request.on('error', failed)
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      const isReset = error.code === 'ECONNRESET' || error.code === 'EPIPE'
+      failed(isReset && request.socket?.bytesRead === 0 ? new Reset(error.message) : error)
+    })
     request.on('response', (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { checkout, type Finished } from './platform.ts'
 
 export interface OtherVersion {
@@ -17,13 +17,20 @@ type Change = (path: (file: string) => string) => void
 export function otherVersion(version: string, ...changes: Change[]): OtherVersion {
   const folder = mkdtempSync(join(tmpdir(), `cygnet-${version}-`))
   mkdirSync(join(folder, 'build'))
-  for (const name of ['src', 'python', 'packaging', 'build/web', 'package-lock.json', 'LICENSE'])
-    cpSync(join(checkout, name), join(folder, name), { recursive: true })
+  // The sources may be edited while the test runs.
+  cpSync(join(checkout, 'src'), join(folder, 'src'), { recursive: true })
+  for (const name of ['python', 'packaging', 'build/web', 'package-lock.json', 'LICENSE'])
+    linkTree(join(checkout, name), join(folder, name))
   symlinkSync(join(checkout, 'node_modules'), join(folder, 'node_modules'))
   const manifest = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as object
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, version }))
   for (const change of changes) change((file) => join(folder, file))
   return { folder, run: (argv, environment) => run(join(folder, 'src', 'shell', 'cli.ts'), argv, environment) }
+}
+
+/** Hard links where the file system allows it. */
+function linkTree(source: string, target: string): void {
+  if (spawnSync('cp', ['-al', source, target]).status !== 0) cpSync(source, target, { recursive: true, force: true })
 }
 
 /** A migration more than the versions before it. */

@@ -27,6 +27,14 @@ const counterparts: Counterpart[] = [
   { debianPackage: 'xfsprogs', isThere: () => existsSync('/usr/sbin/mkfs.xfs') },
   { debianPackage: 'attr', isThere: () => isCommand('getfattr') },
   { debianPackage: 'poppler-utils', isThere: () => isCommand('pdftotext') },
+  { debianPackage: 'iproute2', isThere: () => isCommand('ip') || existsSync('/usr/sbin/ip') },
+  { debianPackage: 'nftables', isThere: () => isCommand('nft') || existsSync('/usr/sbin/nft') },
+  // Brings libfaketime.
+  {
+    debianPackage: 'faketime',
+    isThere: () =>
+      ['x86_64', 'aarch64'].some((machine) => existsSync(`/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)),
+  },
   { debianPackage: 'nginx-light', isThere: () => isCommand('nginx') },
 ]
 

@@ -3,10 +3,12 @@ import { simulationTests } from '../foundation/simulation.ts'
 simulationTests({
   name: 'compute',
   scenario: new URL('./simulation-scenario.ts', import.meta.url),
-  seeds: 40,
+  seeds: 20,
+  longSeeds: 3000,
   faultsPerSeed: 6,
   mutants: {
     'a reconciler that trusts a stale heartbeat': {
+      onlyLong: true,
       file: 'compute/executor.ts',
       edits: [{ from: 'if (isSameProcess(claim)) {', to: 'if ((await folders.readBeat(folder)) !== undefined) {' }],
     },

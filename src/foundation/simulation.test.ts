@@ -3,7 +3,8 @@ import { simulationTests } from './simulation.ts'
 simulationTests({
   name: 'foundation',
   scenario: new URL('./simulation/facts-and-jobs-scenario.ts', import.meta.url),
-  seeds: 40,
+  seeds: 30,
+  longSeeds: 4000,
   faultsPerSeed: 4,
   mutants: {
     'a cursor that is committed before the effect': {
@@ -17,6 +18,7 @@ simulationTests({
       ],
     },
     'leases without a fence': {
+      firstSeed: 33,
       file: 'foundation/jobs.ts',
       edits: [{ from: ".where('worker', '=', worker)\n      .where('attempts', '=', job.attempts)", to: '' }],
     },

@@ -2,24 +2,37 @@
 
 export interface Clock {
   nowMs(): number
+  /** Time that passed, whoever sets the clock; without it, that of this process (`performance.now`). */
+  monotonicMs?(): number
 }
 
 export interface FakeClock extends Clock {
+  /** So much time passes; less than none is a clock that is put back. */
   advance(byMs: number): void
+  /** Somebody sets the clock; no time passes. */
   set(toMs: number): void
+  monotonicMs(): number
 }
 
 export function systemClock(): Clock {
   return { nowMs: () => Date.now() }
 }
 
+/** For how long something takes or has to wait: a clock that is set does not touch it. */
+export function monotonicMsOf(clock: Clock): number {
+  return clock.monotonicMs?.() ?? performance.now()
+}
+
 /** A clock that stands still until it is told to move. */
 export function fakeClock(startMs = Date.UTC(2026, 0, 1)): FakeClock {
   let nowMs = startMs
+  let passedMs = 0
   return {
     nowMs: () => nowMs,
+    monotonicMs: () => passedMs,
     advance(byMs) {
       nowMs += byMs
+      passedMs += Math.max(0, byMs)
     },
     set(toMs) {
       nowMs = toMs

@@ -16,7 +16,11 @@ async function discover(test: TestIdentity): Promise<oidc.Configuration> {
 /** Real time that can be pushed ahead: the provider library knows no other clock. */
 function aheadClock() {
   let aheadMs = 0
-  return { nowMs: () => Date.now() + aheadMs, advance: (byMs: number) => void (aheadMs += byMs) }
+  return {
+    nowMs: () => Date.now() + aheadMs,
+    monotonicMs: () => performance.now() + aheadMs,
+    advance: (byMs: number) => void (aheadMs += byMs),
+  }
 }
 
 /** A form to the token endpoint, raw. */

@@ -8,7 +8,7 @@ import { uuid7 } from '../foundation/ids.ts'
 import type { Logger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import type { Clock } from '../foundation/time.ts'
-import { openTimeFloor } from '../foundation/time-floor.ts'
+import { openTimeFloor, type ClockTrouble } from '../foundation/time-floor.ts'
 import {
   createAccessKey,
   registerClient,
@@ -95,6 +95,8 @@ export interface Identity {
   experimentGroupOf(experiment: string): Promise<ExperimentGroup>
   /** Removes what is over; happens by itself every ten minutes. */
   sweep(): Promise<void>
+  /** When the clock of this machine was put back, or shown to have been wrong. */
+  clockTrouble(): ClockTrouble | undefined
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -128,8 +130,14 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const gate = createGate(room, state)
   const oidc = openOidc({ room, signer, snapshot, cookieKey })
   const sweeping = setInterval(() => {
-    sweepExpired(room).catch((error: unknown) => log.error({ error }, 'expired sign-ins could not be removed'))
+    sweep().catch((error: unknown) => log.error({ error }, 'expired sign-ins could not be removed'))
   }, sweepMs).unref()
+
+  /** Keys that have ended leave the published part too: a gateway whose clock is put back finds them no more. */
+  async function sweep(): Promise<void> {
+    await sweepExpired(room)
+    await refresh()
+  }
 
   async function close(): Promise<void> {
     clearInterval(sweeping)
@@ -170,7 +178,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       if (Object.hasOwn(experiments, experiment)) return experiments[experiment]!
       return experimentGroup(await room.change((trx) => allotExperimentGid(trx, experiment)))!
     },
-    sweep: () => sweepExpired(room),
+    sweep,
+    clockTrouble: () => clock.trouble(),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -4,7 +4,7 @@
  * while wrong attempts from the same address are already told to wait, and every bucket refills within a minute.
  */
 import { Fault } from '../foundation/errors.ts'
-import type { Clock } from '../foundation/time.ts'
+import { monotonicMsOf, type Clock } from '../foundation/time.ts'
 import { identityFaults } from './errors.ts'
 
 export interface RateLimit {
@@ -28,7 +28,7 @@ export function createRateLimit({ clock, burst, perMinute }: RateLimitOptions): 
   const buckets = new Map<string, { left: number; atMs: number }>()
 
   function bucketOf(key: string): { left: number; atMs: number } {
-    const nowMs = clock.nowMs()
+    const nowMs = monotonicMsOf(clock)
     const bucket = buckets.get(key) ?? { left: burst, atMs: nowMs }
     buckets.delete(key)
     if (buckets.size >= mostKeys) buckets.delete(buckets.keys().next().value!)

@@ -2,8 +2,8 @@ import { expect, test, describe } from 'vitest'
 import { forEachDatabase } from '../foundation/testing.ts'
 import { fakeClock } from '../foundation/time.ts'
 import { sessionCookieName } from './cookie-names.ts'
-import { sessionIdleMs, sessionLifetimeMs } from './sign-in.ts'
-import { adminBrowser, personBrowser, startIdentity } from './testing.ts'
+import { codeLifetimeMs, sessionIdleMs, sessionLifetimeMs } from './sign-in.ts'
+import { adminBrowser, personBrowser, startIdentity, type TestIdentity } from './testing.ts'
 
 forEachDatabase('signing in', (open) => {
   test('the admin link works once, in the fragment, and sets a strict cookie', async () => {
@@ -70,6 +70,41 @@ forEachDatabase('signing in', (open) => {
     clock.advance(401 * 86_400_000)
     await test.identity.sweep()
     expect(await counts()).toEqual([0, 0, 0, 0])
+  })
+
+  test('a clock that leaps to 2038 and is set back keeps nobody out, and brings nothing back', async () => {
+    const clock = fakeClock()
+    const test = await startIdentity(open, { clock })
+    const ended = await adminBrowser(test)
+    const { code: oldCode } = await test.identity.createAdminLink()
+    clock.advance(codeLifetimeMs + 60_000)
+    const living = await adminBrowser(test)
+    clock.advance(sessionIdleMs - 60_000)
+    // Small steps back do not revive what has ended.
+    clock.set(clock.nowMs() - 5 * 60_000)
+    await expect(ended.api.me()).rejects.toMatchObject({ status: 401 })
+    expect((await test.browser().signIn(oldCode)).ok).toBe(false)
+    expect(await living.api.me()).toMatchObject({ name: 'admin' })
+    clock.set(clock.nowMs() + 5 * 60_000)
+
+    const rightMs = clock.nowMs()
+    clock.set(Date.UTC(2038, 0, 19, 3, 14, 7))
+    await expect(living.api.me()).rejects.toMatchObject({ status: 401 })
+    const ofTheFuture = await adminBrowser(test)
+    const { code: futureCode } = await test.identity.createAdminLink()
+    const { token } = mintFor(test, await ofTheFuture.api.me())
+    clock.advance(20 * 60_000)
+    clock.set(rightMs + 20 * 60_000)
+
+    await expect(ended.api.me()).rejects.toMatchObject({ status: 401 })
+    await expect(ofTheFuture.api.me()).rejects.toMatchObject({ status: 401 })
+    await expect(test.withToken(token).me()).rejects.toMatchObject({ status: 401 })
+    expect((await test.browser().signIn(oldCode)).ok).toBe(false)
+    expect((await test.browser().signIn(futureCode)).ok).toBe(false)
+    const browser = await adminBrowser(test)
+    expect(await browser.api.me()).toMatchObject({ name: 'admin' })
+    expect(await test.withToken(mintFor(test, await browser.api.me()).token).me()).toMatchObject({ kind: 'session' })
+    expect(test.identity.clockTrouble()).toBeUndefined()
   })
 
   test('a session ends after an hour of rest, after twelve hours of work, and by signing out', async () => {
@@ -440,6 +475,11 @@ forEachDatabase('people', (open) => {
     expect([...paged.items, ...next.items].map(({ id }) => id)).toEqual(all.slice(0, 4).map(({ id }) => id))
   })
 })
+
+function mintFor(test: TestIdentity, { id }: { id: string }) {
+  const asked = { actions: ['data.read' as const], experiment: 'cygno', lifetimeMs: 3_600_000 }
+  return test.identity.mintToken({ subjectId: id, kind: 'session', actorId: 's-1', ...asked })
+}
 
 function pairOf({ accessKeyId, secretAccessKey }: { accessKeyId: string; secretAccessKey: string }) {
   return { accessKeyId, secretAccessKey }

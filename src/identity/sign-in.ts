@@ -10,6 +10,8 @@ import type { IdentityTables, IdentityTransaction } from './tables.ts'
 export const codeLifetimeMs = 30 * 60_000
 export const sessionLifetimeMs = 12 * 3_600_000
 export const sessionIdleMs = 60 * 60_000
+/** What ends later than it can was made by a clock that was ahead, and is not valid. */
+const clockToleranceMs = 10 * 60_000
 /** The time of last use is written at most this often: a page's burst of requests is one write. */
 const sessionTouchMs = 60_000
 
@@ -83,6 +85,7 @@ export async function consumeCode(
     .where('code_hash', '=', hashOf(code))
     .where('used_at_ms', 'is', null)
     .where('expires_at_ms', '>', nowMs)
+    .where('expires_at_ms', '<=', nowMs + codeLifetimeMs + clockToleranceMs)
     .returning('person_id')
     .executeTakeFirst()
   const person =
@@ -142,6 +145,7 @@ export async function findBrowserSession(
     .selectAll()
     .where('token_hash', '=', hashOf(token))
     .where('expires_at_ms', '>', nowMs)
+    .where('expires_at_ms', '<=', nowMs + sessionLifetimeMs + clockToleranceMs)
     .where('last_seen_at_ms', '>', nowMs - sessionIdleMs)
     .executeTakeFirst()
   if (row !== undefined && nowMs - row.last_seen_at_ms > sessionTouchMs) {
@@ -165,6 +169,7 @@ export async function listBrowserSessions(
     .selectAll()
     .where('person_id', '=', personId)
     .where('expires_at_ms', '>', nowMs)
+    .where('expires_at_ms', '<=', nowMs + sessionLifetimeMs + clockToleranceMs)
     .where('last_seen_at_ms', '>', nowMs - sessionIdleMs)
     .orderBy('id', 'desc')
     .execute()

@@ -1,4 +1,5 @@
 /** The ingest room opened: the receiver follows the store, the routes take the agents' reports. */
+import { stat } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import type { RunIndexes } from '../detector/index.ts'
 import { transact, type OpenedDatabase } from '../foundation/database.ts'
@@ -70,9 +71,13 @@ export function openIngest(options: IngestOptions): Ingest {
           recovered: async ({ params }) => answerOf(await reportRecovered(reports, params.experiment, params.run)),
           async objectStatus({ params: { experiment }, query }) {
             await logbook.requireExperiment(experiment)
-            const file = await logbook.findFile(rawBucketOf(experiment), query.key)
+            const bucket = rawBucketOf(experiment)
+            const file = await logbook.findFile(bucket, query.key)
+            const state = file?.state ?? ('unknown' as const)
+            // Announced and not there: an agent that had sent it before its removal has to send it again.
+            const isGone = state === 'arriving' && !(await isStored(await files.pathOf(bucket, query.key)))
             return {
-              state: file?.state ?? ('unknown' as const),
+              state: isGone ? ('lost' as const) : state,
               sizeBytes: file?.sizeBytes ?? null,
               sha256: file?.sha256 ?? null,
               verifiedMs: file?.verifiedMs ?? null,
@@ -88,5 +93,7 @@ export function openIngest(options: IngestOptions): Ingest {
       ),
   }
 }
+
+const isStored = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined)) !== undefined
 
 const answerOf = (run: Run) => ({ run: run.reference, runId: run.id, state: run.state })

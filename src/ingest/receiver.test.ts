@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -221,5 +222,28 @@ forEachDatabase('receiver', (open) => {
     const { run, files } = await logbook.showRun('demo', 'sim:21')
     expect(files).toMatchObject([{ state: 'lost', reason: expect.stringMatching(/^Deleted from the store/) }])
     expect(run.state).toBe('closed')
+  })
+
+  test('what was wrong and removed is expected again, however often its agent tells of it', async () => {
+    const { logbook, put, announce, simulate, pathOf, reports } = await openRoom(open)
+    const key = 'lime/sim/run00031.mid'
+    const right = (await simulate(31)).bytes
+    const wrong = Buffer.from(right)
+    wrong[100]! ^= 1
+    await put(key, wrong)
+    const sha256 = createHash('sha256').update(right).digest('hex')
+    const closed = { key, sizeBytes: right.length, sha256, endOfRunSeen: true, endedMs: 2000 }
+    const state = async () => (await logbook.showRun('demo', 'sim:31')).files[0]!.state
+    await reportClosed(reports, 'demo', 'sim:31', closed)
+    expect(await state()).toBe('damaged')
+    await rm(pathOf('demo-raw', key))
+    await announce(key, 'storage.object-deleted')
+    expect(await state()).toBe('lost')
+    for (let time = 0; time < 3; time += 1) {
+      await reportClosed(reports, 'demo', 'sim:31', closed)
+      expect(await state()).toBe('arriving')
+    }
+    await put(key, right)
+    expect(await state()).toBe('safe')
   })
 })

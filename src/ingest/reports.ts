@@ -95,8 +95,7 @@ export async function reportClosed(
         sizeBytes: given.sizeBytes,
         expectedSha256: given.sha256 ?? file?.expectedSha256 ?? null,
       })
-    }
-    if (file?.sha256 != null && given.sha256 !== undefined && file.sha256 !== given.sha256) {
+    } else if (file.sha256 !== null && given.sha256 !== undefined && file.sha256 !== given.sha256) {
       await raiseMismatch(logbook, trx, { experiment, bucket, key: given.key }, file, given.sha256)
     }
     if (place.role === 'sidecar') return run

@@ -191,11 +191,13 @@ async function play(simulation: Simulation): Promise<Outcome> {
   const isDone = (): boolean => {
     if (world.nowMs < troubleMs + 20_000) return false
     const names = onDisk()
-    const numbers = names.filter((name) => name.endsWith('.mid')).length
+    const ended = new Set(runs())
+    // A run whose file a power cut took from the DAQ disk has ended too.
+    const numbers = names.filter((name) => name.endsWith('.mid')).map((name) => Number(name.slice(3, 8)))
     return (
       names.every(isStored) &&
       filesSafe() === names.length &&
-      runs().length === numbers &&
+      numbers.every((number) => ended.has(number)) &&
       safeOfAgent() === names.length &&
       waiting() === 0
     )

@@ -242,6 +242,9 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
     return sessionOf(row, await compute.show(row.job_id), options.contentUrl)
   }
 
+  // Whoever sees a session without a route ends its open websockets: they are known before anybody can ask for them.
+  await publish()
+
   return {
     async start() {
       void environment

@@ -230,6 +230,8 @@ describe.skipIf(problem !== undefined)(
       await once(control, 'exit')
       const after = await openTestHouse(second.path)
       try {
+        // Before anything is published: a gateway that saw no route would end the websockets of the session.
+        expect(after.notebooks.snapshotPart().routes).toMatchObject([{ sessionId: first.id, state: 'running' }])
         await after.compute.start()
         await after.notebooks.start()
         const session = await settled(after, first.id)

@@ -1,7 +1,7 @@
 /** This process continues as another version of the program: same pid, same terminal, same rights. */
 import { join } from 'node:path'
 import type { Home } from './home.ts'
-import { programFolder } from './version-process.ts'
+import { programFolder, requireVersion } from './version-process.ts'
 
 /** `cygnet up` of that version, told that it is the chosen one. */
 export function commandLineOf(home: Home, version: string, argv: readonly string[]): string[] {
@@ -24,6 +24,7 @@ function withoutChoice(argv: readonly string[]): string[] {
 
 /** Never returns: throws when the program cannot be executed. */
 export function becomeVersion(home: Home, version: string, argv: readonly string[] = process.argv.slice(2)): never {
+  requireVersion(home, version)
   const command = commandLineOf(home, version, argv)
   process.execve!(command[0]!, command, process.env as Record<string, string>)
   throw new Error(`${command[0]} cannot be executed`)

@@ -216,6 +216,7 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     gate,
     home,
     clock,
+    identity,
     database,
     facts,
     ingest,

@@ -7,13 +7,19 @@ import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { openDatabase, restoreDatabaseCopy, type DatabaseAddress } from '../foundation/database.ts'
 import { faultLines } from '../foundation/errors.ts'
+import { copyFromBefore } from './database-copy.ts'
 import { databaseAddressOf } from './database-place.ts'
 import { homeAt } from './home.ts'
 import { readSettings } from './settings.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { home: { type: 'string' }, copy: { type: 'string' } },
+  options: {
+    home: { type: 'string' },
+    copy: { type: 'string' },
+    since: { type: 'string' },
+    before: { type: 'string' },
+  },
 })
 
 try {
@@ -31,21 +37,33 @@ async function answer(verb: string | undefined): Promise<unknown> {
       return { applied: await appliedMigrations(address) }
     case 'difference':
       return { tables: await differenceToCopy(address, values.copy!) }
-    case 'restore': {
-      const { roomMigrations } = await import('./room-migrations.ts')
-      return await restoreDatabaseCopy({ ...address, copy: values.copy!, rooms: roomMigrations })
+    case 'restore':
+      return await restore(address, values.copy!)
+    case 'return': {
+      const before = JSON.parse(values.before!) as string[]
+      const applied = (await appliedMigrations(address)) ?? []
+      if (applied.every((name) => before.includes(name))) return { database: 'unchanged' }
+      const copy = await copyFromBefore(home, Number(values.since), before)
+      if (copy === null) return { database: 'no copy' }
+      await restore(address, copy)
+      return { database: 'returned' }
     }
     default:
       throw new Error(`'${verb}' is no verb`)
   }
 }
 
+async function restore(address: DatabaseAddress, copy: string) {
+  const { roomMigrations } = await import('./room-migrations.ts')
+  return await restoreDatabaseCopy({ ...address, copy, rooms: roomMigrations })
+}
+
 /** In order of names; null when there is no database yet. */
 async function appliedMigrations(address: DatabaseAddress): Promise<string[] | null> {
-  const counts = await rowCounts(address)
-  if (counts === null) return null
-  if (!counts.has('migration')) return []
+  if (!isThere(address)) return null
   await using database = await openDatabase(address)
+  const tables = await database.kysely.introspection.getTables()
+  if (!tables.some(({ name }) => name === 'migration')) return []
   const rows = await database.kysely.selectFrom('migration').select('name').orderBy('name').execute()
   return rows.map((row) => String(row.name)).toSorted()
 }
@@ -60,8 +78,12 @@ async function differenceToCopy(address: DatabaseAddress, copy: string) {
     .filter((row) => row.now !== row.before)
 }
 
+function isThere({ url }: DatabaseAddress): boolean {
+  return !url.startsWith('sqlite:') || existsSync(url.slice('sqlite:'.length))
+}
+
 async function rowCounts(address: DatabaseAddress): Promise<Map<string, number> | null> {
-  if (address.url.startsWith('sqlite:') && !existsSync(address.url.slice('sqlite:'.length))) return null
+  if (!isThere(address)) return null
   await using database = await openDatabase(address)
   const counts = new Map<string, number>()
   for (const { name } of await database.kysely.introspection.getTables()) {

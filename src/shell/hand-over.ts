@@ -5,15 +5,15 @@
  */
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { failpoint } from '../foundation/failpoints.ts'
 import { writeFileDurable } from '../foundation/files.ts'
 import type { Logger } from '../foundation/log.ts'
 import { isSameProcess } from '../foundation/processes.ts'
-import { copyFromBefore } from './database-copy.ts'
 import { shellFaults } from './errors.ts'
 import type { Home } from './home.ts'
+import { bringBackDatabase, migrationsSince, type Replaced } from './hand-over-database.ts'
 import { lastWords, logEnd } from './last-words.ts'
-import { movingConnections } from './moving-connections.ts'
-import { gatewayHealthSocket, isHealthy } from './process-health.ts'
+import { healthSocket, isHealthy } from './process-health.ts'
 import {
   endProcess,
   forgetRecord,
@@ -25,15 +25,7 @@ import {
   type ProcessPlan,
   type ProcessRecord,
 } from './process-records.ts'
-import {
-  arrivedAt,
-  readRelease,
-  returnedFrom,
-  writeRelease,
-  type How,
-  type Migrated,
-  type Switching,
-} from './release.ts'
+import { arrivedAt, readRelease, returnedFrom, writeRelease, type How } from './release.ts'
 import { standbyVariable } from './standby.ts'
 import type { Supervisor } from './supervisor.ts'
 import { appliedMigrations, plansOf, restoreCopy } from './version-process.ts'
@@ -85,8 +77,10 @@ export async function handOver(parts: HandOverParts, order: Order): Promise<Proc
     how: order.how,
     startedMs: Date.now(),
     appliedBefore: await appliedMigrations(home, release.current),
+    ...(order.copy !== undefined && { copy: order.copy }),
   }
   await writeRelease(home, { ...release, switching })
+  await failpoint('hand-over.begun')
   log.info({ from: release.current, to: order.to, resumed: resumed !== null }, 'hand-over begins')
 
   const [control, ...gateways] = plans as [ProcessPlan, ...ProcessPlan[]]
@@ -103,34 +97,42 @@ export async function handOver(parts: HandOverParts, order: Order): Promise<Proc
     await Promise.all(gateways.map((plan) => startBeside(parts, plan, patienceMs)))
     await startStandby(parts, control, patienceMs)
   } catch (error) {
-    await endNext(home, plans)
+    await endNext(parts, plans)
     return await giveUp((error as Error).message)
   }
   tell({ step: 'gateways', detail: `${gateways.length} new gateways serve beside the old` })
+  await failpoint('hand-over.beside')
 
   const oldControl = parts.plans.find(({ name }) => name === 'control')!
   const replaced: Replaced = { database: undefined }
+  /** Called first when the new control ends: should it do so again, the old one is loaded already. */
+  const wayBack = prepared(parts, oldControl)
   await supervisor.letGo('control')
   try {
     await writeFileDurable(home.handOver, String(Date.now()))
-    await replaceControl(parts, control, order, patienceMs, replaced)
+    await replaceControl(parts, control, order, { patienceMs, replaced, onFirstEnd: () => void wayBack.start() })
+    await wayBack.close()
   } catch (error) {
     const reason = (error as Error).message
     tell({ step: 'returning', detail: reason })
     const failed = await runningProcess(home, 'control')
     if (failed) await endProcess(failed)
+    void wayBack.start()
     try {
       await bringBackDatabase(home, release.current, switching, replaced)
+      await wayBack.call()
       supervisor.keep(oldControl)
       await untilControlServes(home)
     } finally {
+      await wayBack.close()
       supervisor.keep(oldControl)
-      await endNext(home, plans)
+      await endNext(parts, plans)
       await rm(home.handOver, { force: true })
     }
     return await giveUp(reason)
   }
   try {
+    await failpoint('hand-over.control-serves')
     await rm(home.handOver, { force: true })
     const migrated = await migrationsSince(home, release.current, switching)
     tell({
@@ -143,14 +145,13 @@ export async function handOver(parts: HandOverParts, order: Order): Promise<Proc
     supervisor.keep(control)
     throw error
   }
-  await movingConnections(log, async () => {
-    for (const { name } of parts.plans.filter((plan) => plan.name !== 'control')) {
-      await supervisor.letGo(name)
-      await supervisor.drain(name)
-    }
-    for (const { name } of gateways) await renameRecord(home, `${name}-next`, name).catch(() => {})
-    await sleep(500)
-  })
+  await failpoint('hand-over.arrived')
+  for (const { name } of parts.plans.filter((plan) => plan.name !== 'control')) {
+    await supervisor.letGo(name)
+    await supervisor.drain(name)
+    await failpoint('hand-over.drained')
+  }
+  for (const { name } of gateways) await renameRecord(home, `${name}-next`, name).catch(() => {})
   tell({ step: 'served', detail: `version ${order.to} serves; the old gateways finish what they have` })
   return plans
 }
@@ -166,14 +167,9 @@ async function startBeside(parts: HandOverParts, plan: ProcessPlan, patienceMs: 
     present && isAsPlanned(present, plan)
       ? present
       : await startProcess(home, plan, { environment: parts.environment, recordName })
-  const socket = gatewayHealthSocket(home, running.pid)
+  const socket = healthSocket(home, running.pid)
   if (await serves(running, socket, '/', patienceMs)) return
   throw new Error(`${plan.name} ${await whyNot(home, plan.name, running, since, patienceMs)}`)
-}
-
-/** The database as it was before a copy took its place. */
-interface Replaced {
-  database: string | undefined
 }
 
 /** A control that has loaded everything and waits for its turn; undefined when it runs already (a resumed hand-over). */
@@ -184,13 +180,44 @@ async function startStandby(parts: HandOverParts, plan: ProcessPlan, patienceMs:
   await startBeside(parts, { ...plan, environment: { ...plan.environment, [standbyVariable]: '1' } }, patienceMs)
 }
 
+/** A control in standby for the case that it is needed. */
+function prepared({ home, environment }: HandOverParts, plan: ProcessPlan) {
+  const recordName = 'control-back'
+  let started: Promise<ProcessRecord | undefined> | undefined
+  const start = () => {
+    const waiting = { ...plan, environment: { ...plan.environment, [standbyVariable]: '1' } }
+    return (started ??= startProcess(home, waiting, { environment, recordName }).catch(() => undefined))
+  }
+  return {
+    start,
+    /** It becomes control; when it cannot, the supervisor starts another. */
+    async call() {
+      const record = await start()
+      if (!record || !(await serves(record, healthSocket(home, record.pid), '/', servePatienceMs))) return
+      await renameRecord(home, recordName, 'control')
+      signalProcess(record, 'SIGUSR2')
+    },
+    /** Ends it, unless it was called. */
+    async close() {
+      const waiting = (await started) && (await runningProcess(home, recordName))
+      if (waiting) await endProcess(waiting)
+      await forgetRecord(home, recordName)
+    },
+  }
+}
+
+interface Replacing {
+  patienceMs: number
+  replaced: Replaced
+  onFirstEnd(): void
+}
+
 /** The old one finishes what it has in hand, the new one is called; the second time it ends is the last. */
 async function replaceControl(
   { home, environment }: HandOverParts,
   plan: ProcessPlan,
   order: Order,
-  patienceMs: number,
-  replaced: Replaced,
+  { patienceMs, replaced, onFirstEnd }: Replacing,
 ): Promise<void> {
   const since = await logEnd(home, 'control')
   let running = await runningProcess(home, 'control')
@@ -198,6 +225,7 @@ async function replaceControl(
   if (running && !isAsPlanned(running, plan)) {
     await endProcess(running, controlGraceMs)
     running = undefined
+    await failpoint('hand-over.control-gone')
   }
   if (order.copy !== undefined && !running) replaced.database = await restoreCopy(home, order.to, order.copy)
   if (!running && standby) {
@@ -211,44 +239,17 @@ async function replaceControl(
     if (isSameProcess(running) || attempt === 2)
       throw new Error(`control ${await whyNot(home, 'control', running, since, patienceMs)}`)
     running = undefined
+    onFirstEnd()
   }
 }
 
-/** `known`: the version that ran before; it reads what it wrote. */
-export async function bringBackDatabase(
-  home: Home,
-  known: string,
-  switching: Switching,
-  replaced: Replaced = { database: undefined },
-): Promise<void> {
-  if (replaced.database !== undefined) return void (await restoreCopy(home, known, replaced.database))
-  const migrated = await migrationsSince(home, known, switching)
-  if (migrated === null) return
-  if (migrated.copy === null) {
-    throw shellFaults.switchFailed('The database was migrated, and the copy from before is not there.', {
-      hint: `Only version ${switching.to} can read it: mend what keeps it from starting, then: cygnet up`,
-    })
-  }
-  await restoreCopy(home, known, migrated.copy)
-}
-
-/** What a version applied to the database since the switch began; null if nothing. */
-export async function migrationsSince(
-  home: Home,
-  version: string,
-  { startedMs, appliedBefore }: Switching,
-): Promise<Migrated | null> {
-  if (appliedBefore === null) return null
-  const now = (await appliedMigrations(home, version)) ?? []
-  const applied = now.filter((name) => !appliedBefore.includes(name))
-  if (applied.length === 0) return null
-  return { applied, copy: await copyFromBefore(home, startedMs, appliedBefore) }
-}
-
-async function endNext(home: Home, gateways: readonly ProcessPlan[]): Promise<void> {
-  for (const { name } of gateways) {
+/** Those that took requests finish them, as any gateway that is replaced. */
+async function endNext({ home, supervisor }: HandOverParts, plans: readonly ProcessPlan[]): Promise<void> {
+  for (const { name } of plans) {
     const next = await runningProcess(home, `${name}-next`)
-    if (next) await endProcess(next)
+    const serving = next && name !== 'control' && (await isHealthy(healthSocket(home, next.pid), '/', 2_000))
+    if (serving) await supervisor.drain(`${name}-next`)
+    else if (next) await endProcess(next)
     await forgetRecord(home, `${name}-next`)
   }
 }

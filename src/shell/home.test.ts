@@ -24,6 +24,8 @@ test('a home is made, and made again, with what each may enter', async () => {
   if (!isRoot) return
   expect(lstatSync(home.data).gid).toBe(dataGroup)
   expect(lstatSync(home.gatewaySockets).uid).toBe(serviceUid)
+  expect(lstatSync(home.health).uid).toBe(serviceUid)
+  expect(modeOf(home.health)).toBe('700')
 })
 
 test('what is no folder stands in the way', async () => {
@@ -43,7 +45,19 @@ test.skipIf(!isRoot)(
   `a folder or link that somebody else has put there beforehand is refused${isRoot ? '' : ' (SKIPPED: not run as root)'}`,
   async () => {
     const person = 300_001
-    for (const name of ['', 'data', 'secrets', 'run', 'run/gateway', 'jobs', 'homes', 'logs', 'program', 'database']) {
+    for (const name of [
+      '',
+      'data',
+      'secrets',
+      'run',
+      'run/gateway',
+      'run/health',
+      'jobs',
+      'homes',
+      'logs',
+      'program',
+      'database',
+    ]) {
       const { path } = await temporaryDirectory()
       const home = homeAt(join(path, 'home'))
       mkdirSync(join(home.folder, name), { recursive: true })

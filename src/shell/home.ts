@@ -17,7 +17,10 @@ export interface Home {
   /** Present while the platform runs: its addresses. */
   addresses: string
   snapshot: string
+  /** Bound into sandboxes: only what payloads may speak to. */
   gatewaySockets: string
+  /** Where each process says that it serves (process-health.ts). */
+  health: string
   jobs: string
   homes: string
   logs: string
@@ -38,6 +41,7 @@ export function homeAt(path: string | undefined): Home {
     addresses: join(folder, 'run', 'addresses.json'),
     snapshot: join(folder, 'run', 'snapshot.json'),
     gatewaySockets: join(folder, 'run', 'gateway'),
+    health: join(folder, 'run', 'health'),
     jobs: join(folder, 'jobs'),
     homes: join(folder, 'homes'),
     logs: join(folder, 'logs'),
@@ -78,6 +82,7 @@ export async function prepareHome(home: Home): Promise<void> {
     [home.secrets, 0o700],
     [home.run, 0o711],
     [home.gatewaySockets, 0o755],
+    [home.health, 0o700],
     [home.jobs, 0o711],
     [home.homes, 0o711],
     [home.logs, 0o700],
@@ -91,6 +96,7 @@ export async function prepareHome(home: Home): Promise<void> {
   await chown(home.data, 0, dataGroup)
   // Gateways put their sockets there.
   await chown(home.gatewaySockets, serviceUid, serviceUid)
+  await chown(home.health, serviceUid, serviceUid)
 }
 
 /** Whoever owns a folder can change what is in it: one that somebody else has put there beforehand is not used. */

@@ -10,11 +10,12 @@ import { acquireLock, lockHolder, type Lock } from '../foundation/lock.ts'
 import { createLogger, type Logger } from '../foundation/log.ts'
 import { processIdentity } from '../foundation/processes.ts'
 import { shellFaults } from './errors.ts'
-import { bringBackDatabase, handOver, migrationsSince, type Order, type Step } from './hand-over.ts'
+import { handOver, type Order, type Step } from './hand-over.ts'
+import { bringBackDatabase, migrationsSince } from './hand-over-database.ts'
 import { addressesOf, homeAt, prepareHome, type Addresses, type Home } from './home.ts'
 import { lastWords, logEnd } from './last-words.ts'
 import { keepLogsSmall } from './log-rotation.ts'
-import { gatewayHealthSocket, isHealthy } from './process-health.ts'
+import { healthSocket, isHealthy } from './process-health.ts'
 import { processPlans } from './process-plans.ts'
 import { runningProcesses, unrecordedProcess, type ProcessPlan } from './process-records.ts'
 import { copyProgram, removeOldCopies } from './program-copy.ts'
@@ -189,7 +190,8 @@ async function startHere(
 
   try {
     if (resumed) {
-      await handOverTo({ to: resumed.to, how: resumed.how }, () => {}).catch(() => {})
+      const { to, how: chosenBy, copy } = resumed
+      await handOverTo({ to, how: chosenBy, ...(copy !== undefined && { copy }) }, () => {}).catch(() => {})
       await writeFileDurable(home.addresses, JSON.stringify(addresses), { mode: 0o600 })
       if ((await readRelease(home))?.current !== version) await goOn()
       for (const plan of present) supervisor.keep(plan)
@@ -268,8 +270,7 @@ async function allServe(home: Home, supervisor: Supervisor, plans: readonly Proc
   for (const { name } of plans) {
     const pid = supervisor.running(name)?.pid
     if (pid === undefined) return false
-    const [socket, path] =
-      name === 'control' ? [home.controlSocket, '/api/health'] : [gatewayHealthSocket(home, pid), '/']
+    const [socket, path] = name === 'control' ? [home.controlSocket, '/api/health'] : [healthSocket(home, pid), '/']
     if (!(await isHealthy(socket!, path!, 2_000))) return false
   }
   return true

@@ -58,11 +58,15 @@ export async function runningProcess(home: Home, name: string): Promise<ProcessR
   return record !== undefined && isSameProcess(record) ? record : undefined
 }
 
+/** Of living and dead processes. */
+export async function recordNames(home: Home): Promise<string[]> {
+  const files = await readdir(home.run).catch(() => [])
+  return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length))
+}
+
 export async function runningProcesses(home: Home): Promise<Map<string, ProcessRecord>> {
   const running = new Map<string, ProcessRecord>()
-  for (const file of await readdir(home.run).catch(() => [])) {
-    if (!file.endsWith(suffix)) continue
-    const name = file.slice(0, -suffix.length)
+  for (const name of await recordNames(home)) {
     const record = await runningProcess(home, name)
     if (record) running.set(name, record)
   }

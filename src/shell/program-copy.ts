@@ -2,12 +2,27 @@
  * An immutable copy of the program per version, `HOME/program/<version>`: what runs never changes under its feet when
  * a checkout is updated, and a sandboxed user can read it although the checkout may lie in a private folder.
  */
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { constants, existsSync, readFileSync, realpathSync } from 'node:fs'
-import { chmod, copyFile, cp, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  cp,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
 import { checkoutCommit, commitFileName } from '../foundation/git-commit.ts'
-import { freeBytes } from '../foundation/files.ts'
+import { freeBytes, fsyncDirectory, writeFileDurable } from '../foundation/files.ts'
 import { randomToken } from '../foundation/ids.ts'
 import type { Logger } from '../foundation/log.ts'
 import { shellFaults } from './errors.ts'
@@ -18,18 +33,30 @@ import { readRelease } from './release.ts'
 const copiedFolders = ['src', 'python', 'build/web']
 const copiedFiles = ['package.json', 'package-lock.json', 'LICENSE', 'packaging/cygnet.service']
 
+/** Written last: a copy without it was torn by a power cut, or its removal was. */
+const completeName = '.complete'
+
 const youngMs = 10 * 60_000
+const run = promisify(execFile)
 
 interface LockEntry {
   dev?: boolean
   devOptional?: boolean
 }
 
-/** Copies the program at `checkout` under `home` unless this very version is there already; answers its folder. */
+/** Whether the copy of a version is all there, also after a power cut. */
+export function isComplete(folder: string): boolean {
+  return existsSync(join(folder, completeName))
+}
+
+/**
+ * Copies the program at `checkout` under `home` unless this very version is there already; answers its folder, which is
+ * on the disk when it is answered.
+ */
 export async function copyProgram(checkout: string, home: string): Promise<{ folder: string; version: string }> {
   const version = await programVersion(checkout)
   const folder = join(home, 'program', version)
-  if (existsSync(folder)) return { folder, version }
+  if (isComplete(folder)) return { folder, version }
   const building = join(home, 'program', `.building-${randomToken(6)}`)
   await mkdir(building, { recursive: true, mode: 0o755 })
   try {
@@ -38,18 +65,28 @@ export async function copyProgram(checkout: string, home: string): Promise<{ fol
       await copyFile(join(checkout, file), join(building, file))
     }
     for (const source of copiedFolders) await copyTree(join(checkout, source), join(building, source))
-    for (const module of productionModules(checkout)) {
+    const present = join(home, 'program', 'current')
+    const common = modulesInCommon(checkout, present)
+    for (const module of productionModules(lockOf(checkout))) {
       const source = join(checkout, module)
-      if (existsSync(source)) await copyTree(source, join(building, module))
+      if (common.has(module)) await linkTree(join(present, module), join(building, module))
+      else if (existsSync(source)) await copyTree(source, join(building, module))
     }
     await copyNode(join(building, 'bin', 'node'))
     // Results say which commit made them; a changed checkout has none.
     await writeFile(join(building, commitFileName), (await checkoutCommit(checkout)) ?? '')
     await chmod(building, 0o755)
+    await syncTree(building)
+    await writeFileDurable(join(building, completeName), '')
+    // A torn one. Whoever should run from it finds its files at the same place again.
+    if (existsSync(folder) && !isComplete(folder)) await rename(folder, `${building}-torn`)
     await rename(building, folder)
+    await fsyncDirectory(join(home, 'program'))
   } catch (error) {
     await rm(building, { recursive: true, force: true })
-    if (!existsSync(folder)) throw error
+    if (!isComplete(folder)) throw error
+  } finally {
+    await rm(`${building}-torn`, { recursive: true, force: true })
   }
   return { folder, version }
 }
@@ -89,6 +126,8 @@ export async function removeOldCopies(home: Home, log: Logger): Promise<void> {
       // Somebody may be making it at this moment, or be about to choose it.
       if ((await stat(path)).mtimeMs > Date.now() - youngMs) continue
       log.info({ version: entry.name }, 'nobody uses this version any more; removing its copy')
+      await rm(join(path, completeName), { force: true })
+      await fsyncDirectory(path)
       await rm(path, { recursive: true, force: true })
     }
   } catch (error) {
@@ -125,16 +164,60 @@ async function programVersion(checkout: string): Promise<string> {
   return `${manifest.version}-${hash.digest('hex').slice(0, 12)}`
 }
 
-function productionModules(checkout: string): string[] {
-  const lock = JSON.parse(readFileSync(join(checkout, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, LockEntry>
-  }
-  return Object.entries(lock.packages)
+type Lock = Record<string, LockEntry>
+
+function lockOf(folder: string): Lock {
+  const text = readFileSync(join(folder, 'package-lock.json'), 'utf8')
+  return (JSON.parse(text) as { packages: Lock }).packages
+}
+
+function productionModules(lock: Lock): string[] {
+  return Object.entries(lock)
     .filter(
       ([path, entry]) => path !== '' && !entry.dev && !entry.devOptional && !path.includes('node_modules/node-linux-'),
     )
     .filter(([path]) => path.lastIndexOf('node_modules/') === 0)
     .map(([path]) => path)
+}
+
+/** Packages that the present copy has as well, by the sums in both lock files; none when it was copied by other rules. */
+function modulesInCommon(checkout: string, present: string): Set<string> {
+  const rules = join('src', 'shell', 'program-copy.ts')
+  const ofRules = (folder: string) => readFileSync(join(folder, rules), 'utf8')
+  if (!isComplete(present) || !existsSync(join(present, rules)) || ofRules(present) !== ofRules(checkout))
+    return new Set()
+  const locks = [lockOf(checkout), lockOf(present)] as const
+  const entriesOf = (lock: Lock, module: string) =>
+    JSON.stringify(Object.entries(lock).filter(([path]) => path === module || path.startsWith(`${module}/`)))
+  return new Set(
+    productionModules(locks[0]).filter(
+      (module) => existsSync(join(present, module)) && entriesOf(locks[0], module) === entriesOf(locks[1], module),
+    ),
+  )
+}
+
+/** The same files under another name: neither copy is ever written to. */
+async function linkTree(source: string, target: string): Promise<void> {
+  await mkdir(target, { recursive: true, mode: 0o755 })
+  for (const entry of await readdir(source, { withFileTypes: true })) {
+    const [from, to] = [join(source, entry.name), join(target, entry.name)]
+    if (entry.isDirectory()) await linkTree(from, to)
+    else await link(from, to).catch(() => cp(from, to, { mode: constants.COPYFILE_FICLONE }))
+  }
+}
+
+/** The whole file system at once where that can be asked for, and file by file where it cannot. */
+async function syncTree(folder: string): Promise<void> {
+  try {
+    await run('sync', ['-f', folder])
+  } catch {
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() && !entry.isDirectory()) continue
+      const file = await open(join(entry.parentPath, entry.name), 'r')
+      await file.sync().finally(() => file.close())
+    }
+    await fsyncDirectory(folder)
+  }
 }
 
 async function copyTree(source: string, target: string): Promise<void> {

@@ -22,6 +22,8 @@ const switching = z.object({
   startedMs: z.int(),
   /** Migrations of the database when the switch began; null = there was no database yet. */
   appliedBefore: z.array(z.string()).nullable(),
+  /** The database goes back to this copy on the way. */
+  copy: z.string().exactOptional(),
 })
 export type Switching = z.infer<typeof switching>
 

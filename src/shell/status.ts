@@ -12,6 +12,7 @@ import type { Jobs } from '../foundation/jobs.ts'
 import { createMetrics, type Metrics } from '../foundation/metrics.ts'
 import { isSameProcess, type ProcessIdentity } from '../foundation/processes.ts'
 import type { Clock } from '../foundation/time.ts'
+import type { Identity } from '../identity/index.ts'
 import type { Ingest } from '../ingest/index.ts'
 import type { StorageFollower } from '../storage/index.ts'
 import { shellContract } from './contract.ts'
@@ -25,6 +26,7 @@ export interface StatusParts {
   gate: Gate
   home: Home
   clock: Clock
+  identity: Pick<Identity, 'clockTrouble'>
   database: OpenedDatabase
   facts: Facts
   ingest: Ingest
@@ -90,7 +92,13 @@ function statusOf(parts: StatusParts, version: string) {
         .map((letter) => ({ atMs: letter.finishedMs, what: `${letter.kind}: ${letter.reason}` })),
       recentTrouble: trouble,
     }
-    return { concerns: [...(await processTrouble(home, clock.nowMs())), ...concernsOf(figures)], ...figures }
+    const wrongClock = parts.identity.clockTrouble()
+    const concerns = [
+      ...(await processTrouble(home, clock.nowMs())),
+      ...(wrongClock === undefined ? [] : [{ grave: true, ...wrongClock }]),
+      ...concernsOf(figures),
+    ]
+    return { concerns, ...figures }
   }
 }
 

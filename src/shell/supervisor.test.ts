@@ -12,7 +12,7 @@ const sleeper = { name: 'sleeper', argv: ['/bin/sleep', '300'] }
 
 async function preparedHome(): Promise<Home> {
   const home = homeAt((await temporaryDirectory()).path)
-  mkdirSync(home.gatewaySockets, { recursive: true })
+  mkdirSync(home.health, { recursive: true })
   mkdirSync(home.logs, { recursive: true })
   return home
 }
@@ -117,7 +117,7 @@ const answering = (home: Home) => ({
   argv: [
     process.execPath,
     '-e',
-    `require('node:http').createServer((q, a) => a.end('serves')).listen('${home.gatewaySockets}/' + process.pid + '.health')`,
+    `require('node:http').createServer((q, a) => a.end('serves')).listen('${home.health}/' + process.pid)`,
   ],
 })
 

@@ -11,11 +11,12 @@ import { writeFileDurable } from '../foundation/files.ts'
 import type { Logger } from '../foundation/log.ts'
 import { isSameProcess } from '../foundation/processes.ts'
 import type { Home } from './home.ts'
-import { gatewayHealthSocket, isHealthy } from './process-health.ts'
+import { healthSocket, isHealthy, removeDeadHealthSockets } from './process-health.ts'
 import {
   endProcess,
   forgetRecord,
   isAsPlanned,
+  recordNames,
   renameRecord,
   runningProcesses,
   signalProcess,
@@ -182,6 +183,8 @@ export async function stopProcesses(home: Home, known: ReadonlyMap<string, Proce
 async function settleOld(context: Context, plans: ProcessPlan[], leave: readonly string[]): Promise<void> {
   const { home, log } = context
   const running = await runningProcesses(home)
+  await forgetDrained(home, running)
+  await removeDeadHealthSockets(home)
   for (const plan of plans) {
     // One that is being drained may be of this very version (after a rollback), and takes no connections any more.
     const found = [...running].find(([name, record]) => isAsPlanned(record, plan) && !name.includes('-draining-'))
@@ -209,6 +212,12 @@ async function settleOld(context: Context, plans: ProcessPlan[], leave: readonly
   }
 }
 
+/** Gateways that were drained and ended while nobody looked. */
+async function forgetDrained(home: Home, running: ReadonlyMap<string, ProcessRecord>): Promise<void> {
+  for (const name of await recordNames(home))
+    if (name.includes('-draining-') && !running.has(name)) await forgetRecord(home, name)
+}
+
 async function drainGateway(context: Context, name: string, record: ProcessRecord): Promise<void> {
   const { home, log } = context
   const drainingName = `${name.replace(/-next$/, '')}-draining-${record.pid}`
@@ -228,7 +237,7 @@ function watchDrained({ home, log }: Context, name: string, record: ProcessRecor
     }
     clearInterval(timer)
     log.info({ name: name, pid: record.pid }, `${name} has ended`)
-    rm(gatewayHealthSocket(home, record.pid), { force: true }).catch(() => {})
+    rm(healthSocket(home, record.pid), { force: true }).catch(() => {})
     forgetRecord(home, name).catch(() => {})
   }, 500).unref()
 }
@@ -258,7 +267,7 @@ async function keepAlive(context: Context, keeper: Keeper): Promise<void> {
     const lived = Date.now() - startedMs
     delayMs = lived > recoveredAfterMs ? firstDelayMs : Math.min(delayMs * 2, longestDelayMs)
     const pid = keeper.running?.pid ?? null
-    if (pid !== null) await rm(gatewayHealthSocket(context.home, pid), { force: true }).catch(() => {})
+    if (pid !== null) await rm(healthSocket(context.home, pid), { force: true }).catch(() => {})
     keeper.running = undefined
     keeper.answers = false
     keeper.lastEnd = { atMs: Date.now(), reason }
@@ -290,7 +299,7 @@ async function endOf(context: Context, keeper: Keeper, running: ProcessRecord, s
   const { home, log, health } = context
   const { plan } = keeper
   const isControl = plan.name === 'control'
-  const socket = isControl ? home.controlSocket : gatewayHealthSocket(home, running.pid)
+  const socket = isControl ? home.controlSocket : healthSocket(home, running.pid)
   const limit = isControl ? health.controlFailures : health.gatewayFailures
   const done = new AbortController()
   let hasAnswered = false

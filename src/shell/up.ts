@@ -55,6 +55,8 @@ export async function up(context: CommandContext, checkout: string, options: UpO
 
   const release = await readRelease(home)
   const stop = stopSignal()
+  /** Whoever takes up a hand-over becomes the next version before a word was said: then that one says it. */
+  let told = false
   const platform = await startPlatform({
     checkout,
     home: home.folder,
@@ -63,7 +65,11 @@ export async function up(context: CommandContext, checkout: string, options: UpO
     program: { folder: programFolder(home, version), version, how: release?.next?.how ?? 'up' },
     onProgress: (message) => options.quiet || output.progress(message),
     continueAs: (next) =>
-      becomeVersion(home, next, [...process.argv.slice(2).filter((word) => word !== '--quiet'), '--quiet']),
+      becomeVersion(
+        home,
+        next,
+        told ? [...process.argv.slice(2).filter((word) => word !== '--quiet'), '--quiet'] : process.argv.slice(2),
+      ),
   }).catch(async (error: unknown) => {
     const now = await readRelease(home)
     if (
@@ -78,6 +84,7 @@ export async function up(context: CommandContext, checkout: string, options: UpO
   if (!options.quiet) {
     output.progress('')
     tell(output, platform, await adminLinkAtFirstStart(platform))
+    told = true
   }
   await Promise.race([stop, platform.stopAsked])
   if (!options.quiet) output.line('stopping; running jobs and notebooks go on')

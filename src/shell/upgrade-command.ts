@@ -13,7 +13,7 @@ import { arrivedAt, readRelease, writeRelease, type How, type Release } from './
 import { installService } from './service-unit.ts'
 import { stopProcesses } from './supervisor.ts'
 import { askToHandOver, askToStop, supervisorState } from './supervisor-socket.ts'
-import { differenceToCopy, plansOf, programFolder, restoreCopy } from './version-process.ts'
+import { differenceToCopy, plansOf, requireVersion, restoreCopy } from './version-process.ts'
 
 /** A supervisor becomes the new version within this time. */
 const becomePatienceMs = 120_000
@@ -91,8 +91,7 @@ async function change(
   patienceSeconds: number | undefined,
   copy?: string,
 ): Promise<void> {
-  if (!existsSync(programFolder(home, version)))
-    throw shellFaults.noSuchVersion(`There is no version ${version} in ${home.program}.`)
+  requireVersion(home, version)
   const release = await readRelease(home)
   const state = await supervisorState(home)
   if (release?.current === version && release.switching === null && release.next === null && copy === undefined)

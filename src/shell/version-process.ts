@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { runCommand } from '../foundation/processes.ts'
 import { shellFaults } from './errors.ts'
 import type { Home } from './home.ts'
+import { isComplete } from './program-copy.ts'
 import { processPlanSchema, type ProcessPlan } from './process-records.ts'
 
 const patienceMs = 60_000
@@ -16,11 +17,22 @@ const appliedAnswer = z.object({ applied: z.array(z.string()).nullable() })
 const differenceAnswer = z.object({
   tables: z.array(z.object({ table: z.string(), now: z.int(), before: z.int() })),
 })
+const returnAnswer = z.object({ database: z.enum(['unchanged', 'returned', 'no copy']) })
 const restoreAnswer = z.object({ replaced: z.string().optional() })
 export type TableDifference = z.infer<typeof differenceAnswer>['tables'][number]
 
 export function programFolder(home: Home, version: string): string {
   return join(home.program, version)
+}
+
+/** Throws 'shell.no_such_version' when its copy is not there, or not whole. */
+export function requireVersion(home: Home, version: string): void {
+  const folder = programFolder(home, version)
+  if (isComplete(folder)) return
+  const what = existsSync(folder) ? 'is not whole (a power cut, a removal)' : 'is not there'
+  throw shellFaults.noSuchVersion(`The copy of version ${version} in ${home.program} ${what}.`, {
+    hint: 'Call cygnet from a checkout of that version: it is copied again.',
+  })
 }
 
 /** How that version's processes are started here; throws with its own words when it cannot read the settings. */
@@ -51,6 +63,12 @@ export async function differenceToCopy(home: Home, version: string, copy: string
 export async function restoreCopy(home: Home, version: string, copy: string): Promise<string | undefined> {
   const argv = ['restore', '--copy', copy]
   return restoreAnswer.parse(await ask(home, version, 'database-state.ts', argv, restorePatienceMs)).replaced
+}
+
+/** Only while no control runs: undoes migrations that the database did not have before by the copy from before them. */
+export async function returnDatabase(home: Home, version: string, sinceMs: number, appliedBefore: readonly string[]) {
+  const argv = ['return', '--since', String(sinceMs), '--before', JSON.stringify(appliedBefore)]
+  return returnAnswer.parse(await ask(home, version, 'database-state.ts', argv, restorePatienceMs)).database
 }
 
 async function ask(

@@ -1,6 +1,6 @@
 /** The tests that every room's simulation has: no seed fails, a seed is a history, and broken products are found. */
 import { describe, expect, test } from 'vitest'
-import { reportOf, runCampaign, runSeeds, type Campaign } from './campaign.ts'
+import { isLong, reportOf, runCampaign, runSeeds, type Campaign } from './campaign.ts'
 import type { Mutant } from './simulation.ts'
 
 const longMs = 80 * 60_000
@@ -39,23 +39,24 @@ export function simulationTests(given: SimulationTests): void {
     test(
       'a seed is one history: again, and alone',
       async () => {
-        const together = await runSeeds(given, [3, 4, 5])
-        const alone = await runSeeds(given, [5])
-        const again = await runSeeds(given, [5, 3, 4])
+        const together = await runSeeds(given, [3, 4])
+        const alone = await runSeeds(given, [4])
+        const again = await runSeeds(given, [4, 3])
         const hashes = (results: typeof alone) =>
           Object.fromEntries(results.map(({ seed, traceHash }) => [seed, traceHash]))
         expect(hashes(again)).toEqual(hashes(together))
-        expect(alone[0]!.traceHash).toBe(hashes(together)[5])
-        expect(new Set(Object.values(hashes(together))).size).toBe(3)
+        expect(alone[0]!.traceHash).toBe(hashes(together)[4])
+        expect(new Set(Object.values(hashes(together))).size).toBe(2)
       },
       longMs,
     )
 
     for (const [what, mutant] of Object.entries(mutants)) {
+      if (mutant.onlyLong === true && !isLong()) continue
       test(
         `finds a product with ${what}`,
         async () => {
-          const seeds = Array.from({ length: 200 }, (_one, index) => index + 1)
+          const seeds = Array.from({ length: 200 }, (_one, index) => (mutant.firstSeed ?? 1) + index)
           const results = await runSeeds({ ...given, mutant, untilFound: true }, seeds)
           const found = results.find(({ violations }) => violations.length > 0)
           expect(found, `no seed of ${results.length} found it`).toBeDefined()

@@ -60,7 +60,7 @@ export function disturb({ world, network }: Simulation, given: Disturbances): vo
   function stopOne(): void {
     const one = victim()
     if (one === undefined) return
-    one.stoppedUntilMs = world.nowMs + chance.between(1000, 90_000)
+    one.stoppedUntilMs = Math.max(one.stoppedUntilMs, world.nowMs + chance.between(1000, 90_000))
     world.fault(`${one.name} stands still for ${Math.round(one.stoppedUntilMs - world.nowMs)} ms`)
   }
   function moveClock(): void {
@@ -110,9 +110,7 @@ export function disturb({ world, network }: Simulation, given: Disturbances): vo
       disk.full = false
       disk.failing = 0
     }
-    for (const one of given.victims()) {
-      one.diesAfter = Infinity
-      one.stoppedUntilMs = Math.min(one.stoppedUntilMs, world.nowMs)
-    }
+    // Who stands still wakes when it was to.
+    for (const one of given.victims()) one.diesAfter = Infinity
   }
 }

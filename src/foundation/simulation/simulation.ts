@@ -43,6 +43,10 @@ export interface Mutant {
   /** From `src/`. */
   file: string
   edits: { from: string; to: string }[]
+  /** The search begins here; a seed that finds it soon keeps the short form short. */
+  firstSeed?: number
+  /** Only the long form looks for it. */
+  onlyLong?: boolean
 }
 
 export function beginSimulation(seed: number): Simulation {

@@ -264,10 +264,10 @@ export class World {
     return name
   }
 
-  /** Runs the world until `done` says so (asked between events), nothing is left to happen, or the time is over. */
+  /** Runs the world until `done` says so (asked between events), something went wrong, nothing is left to happen, or the time is over. */
   async run(untilMs: number, done: () => boolean): Promise<boolean> {
     await turn()
-    while (!done()) {
+    while (!done() && this.violations.length === 0) {
       const happening = this.#queue.pop()
       if (happening === undefined) return false
       if (happening.atMs > untilMs) {

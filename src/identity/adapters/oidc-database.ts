@@ -3,6 +3,7 @@
  * itself the secret (refresh token, device code): a copy of the database signs nobody in.
  */
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider'
+import { monotonicMsOf } from '../../foundation/time.ts'
 import type { Room } from '../room.ts'
 import { hashOf } from '../seal.ts'
 import type { IdentityTables } from '../tables.ts'
@@ -11,6 +12,9 @@ type Row = IdentityTables['identity_oidc']
 
 /** A device that asks again sooner than this is told to slow down; five seconds were agreed, and clocks are not perfect. */
 const devicePollMs = 4000
+
+/** Farther ahead, it was made by a clock that was wrong. */
+const clockToleranceSeconds = 600
 
 /** One adapter per model, as the provider asks for them. */
 export function oidcDatabase(room: Room): (model: string) => Adapter {
@@ -21,11 +25,12 @@ export function oidcDatabase(room: Room): (model: string) => Adapter {
     function payloadOf(row: Row | undefined): AdapterPayload | undefined {
       if (row === undefined || (row.expires_at_ms !== null && row.expires_at_ms <= room.clock.nowMs())) return undefined
       const payload = JSON.parse(room.seal.open(row.sealed_payload, purposeOf(model, row.id_hash))) as AdapterPayload
+      if (Number(payload.iat ?? 0) > room.clock.nowMs() / 1000 + clockToleranceSeconds) return undefined
       return row.consumed_at_ms === null ? payload : { ...payload, consumed: Math.floor(row.consumed_at_ms / 1000) }
     }
 
     function refuseHaste(idHash: string): void {
-      const nowMs = room.clock.nowMs()
+      const nowMs = monotonicMsOf(room.clock)
       const sinceMs = nowMs - (lastPolls.get(idHash) ?? -Infinity)
       for (const [code, atMs] of lastPolls) if (nowMs - atMs > devicePollMs) lastPolls.delete(code)
       lastPolls.set(idHash, nowMs)

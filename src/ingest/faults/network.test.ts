@@ -16,8 +16,7 @@ const missing =
     : ['/usr/sbin/ip', '/usr/sbin/tc', '/usr/sbin/nft'].find((path) => !existsSync(path) && !existsSync(path.slice(4)))
 const because = missing === undefined ? '' : ` [skipped: ${missing}; apt-get install iproute2 nftables]`
 const isLong = process.env.CYGNET_LONG === 'faults'
-/** TCP waits for seconds when it loses a third. */
-const lossPercent = isLong ? 30 : 10
+const lossPercent = 30
 const longMs = 600_000
 let opened = 0
 
@@ -88,8 +87,8 @@ async function open() {
   return { site, line, api, s3, agent }
 }
 
-test.skipIf(missing !== undefined)(
-  `loss of ${lossPercent} %, a cut line, and a name that is gone${because}`,
+test.skipIf(missing !== undefined || !isLong)(
+  `loss of ${lossPercent} %, a cut line, and a name that is gone [long]${because}`,
   async () => {
     const { site, line, agent } = await open()
     await line.lose(lossPercent)
@@ -109,8 +108,8 @@ test.skipIf(missing !== undefined)(
   longMs,
 )
 
-test.skipIf(missing !== undefined)(
-  `resets in the middle, answers lost after their effect, and slow answers${because}`,
+test.skipIf(missing !== undefined || !isLong)(
+  `resets in the middle, answers lost after their effect, and slow answers [long]${because}`,
   async () => {
     const { site, api, s3, agent } = await open()
     s3.resetAfterBytes = 60_000

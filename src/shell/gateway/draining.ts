@@ -4,7 +4,7 @@
  */
 import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
 /** What is under way on all listeners of this process. */
 export interface Traffic {
@@ -48,6 +48,9 @@ export interface DrainingParts {
 }
 
 const lookEveryMs = 25
+/** A round of the event loop that is shorter than this has taken every waiting connection a moment ago. */
+const shortRoundMs = 0.5
+const mostRounds = 500
 /** How long clients with an idle connection have to learn, from one more answer, that they should open another. */
 const idleGraceMs = 5_000
 
@@ -55,8 +58,9 @@ export function createDraining({ servers, traffic, websockets }: DrainingParts):
   let draining = false
 
   /** Without http's own close, which would cut idle connections into which a request may be on its way. */
-  function stopAccepting(): void {
+  async function stopAccepting(): Promise<void> {
     draining = true
+    await untilAllAreTaken()
     for (const server of servers) NetServer.prototype.close.call(server)
   }
 
@@ -72,7 +76,7 @@ export function createDraining({ servers, traffic, websockets }: DrainingParts):
     isDraining: () => draining,
     async stop(patienceMs) {
       const deadlineMs = performance.now() + patienceMs
-      stopAccepting()
+      await stopAccepting()
       for (const server of servers) server.closeIdleConnections()
       // Their readers open new ones by themselves.
       traffic.endStreams()
@@ -81,7 +85,7 @@ export function createDraining({ servers, traffic, websockets }: DrainingParts):
     },
     async handOver(patienceMs) {
       const deadlineMs = performance.now() + patienceMs
-      stopAccepting()
+      await stopAccepting()
       await until(() => false, Math.min(deadlineMs, performance.now() + idleGraceMs))
       // Their readers open new ones by themselves.
       traffic.endStreams()
@@ -89,6 +93,19 @@ export function createDraining({ servers, traffic, websockets }: DrainingParts):
       await until(() => traffic.requests() === 0 && websockets() === 0, deadlineMs)
       closeAll()
     },
+  }
+}
+
+/**
+ * What waits in a listener when it is closed is reset by the kernel. Each round of the event loop takes all of it, and
+ * this resolves right behind such a step, in a round in which little else was done.
+ */
+async function untilAllAreTaken(): Promise<void> {
+  await setImmediate()
+  for (let round = 0; round < mostRounds; round++) {
+    const begunMs = performance.now()
+    await setImmediate()
+    if (performance.now() - begunMs < shortRoundMs) return
   }
 }
 

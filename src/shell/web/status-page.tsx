@@ -70,19 +70,18 @@ function Operations(): ReactNode {
               />
               <Figure value={answer.machine.jobs.running} label={t('status.jobsRunning')} />
               <Figure value={answer.machine.jobs.waiting} label={t('status.jobsWaiting')} />
-              <Figure value={answer.storageLagChanges} label={t('status.lag')} />
-              <Figure value={Math.max(0, ...answer.followers.map(({ behind }) => behind))} label={t('status.behind')} />
-              <Figure value={answer.backgroundJobs.waiting} label={t('status.waiting')} />
-              <Figure value={answer.backgroundJobs.running} label={t('status.running')} />
-              <Figure value={answer.backgroundJobs.dead} label={t('status.dead')} />
             </div>
             <Facts
               items={[
+                [t('status.lag'), answer.storageLagChanges],
+                [t('status.behind'), Math.max(0, ...answer.followers.map(({ behind }) => behind))],
                 [
-                  t('status.sandbox'),
-                  <StateMark key="sandbox" tone={answer.sandbox.available ? 'quiet' : 'warning'}>
-                    {answer.sandbox.detail}
-                  </StateMark>,
+                  t('status.background'),
+                  t('status.backgroundJobs', {
+                    waiting: String(answer.backgroundJobs.waiting),
+                    running: String(answer.backgroundJobs.running),
+                    dead: String(answer.backgroundJobs.dead),
+                  }),
                 ],
                 [
                   t('status.database'),
@@ -91,6 +90,10 @@ function Operations(): ReactNode {
                 [t('status.up'), <Age key="up" atMs={answer.startedMs} />],
               ]}
             />
+            <p className="cy-small">
+              <StateMark tone={answer.sandbox.available ? 'verified' : 'alarm'}>{t('status.sandbox')}</StateMark>{' '}
+              <span className="cy-quiet">{answer.sandbox.detail}</span>
+            </p>
           </Panel>
           <Panel title={t('status.processes')}>
             <div className="cy-table-scroll">
