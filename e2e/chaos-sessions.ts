@@ -119,7 +119,8 @@ export function keepSession(world: World, experiment: string, isSheltered: boole
       if (known !== secret || Number(counted) < ticks) {
         if (aimed !== 'kernel')
           world.violation(`a kernel of ${session.id} forgot: knows '${said.trim()}', not ${secret}`)
-        else if (!said.startsWith('ERROR NameError')) world.violation(`a killed kernel of ${session.id} says '${said}'`)
+        else if (!/^ERROR (NameError|aborted)/.test(said))
+          world.violation(`a killed kernel of ${session.id} says '${said}'`)
         world.record('kernel-restarted', { session: session.id, kernel: kernelId, said })
         aimed = undefined
         secret = `${session.id}/${(kernels += 1)}`

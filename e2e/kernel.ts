@@ -89,8 +89,11 @@ export async function runCell(
         if (message.header.msg_type === 'stream') printed += String(content.text)
         else if (message.header.msg_type === 'error')
           printed = `ERROR ${String(content.ename)}: ${String(content.evalue)}`
-        else if (message.header.msg_type === 'execute_reply') replied = true
-        else if (message.header.msg_type === 'status') {
+        else if (message.header.msg_type === 'execute_reply') {
+          // A kernel that was killed while the cell waited says only this.
+          if (content.status === 'aborted') printed = 'ERROR aborted: the kernel ended before the cell began'
+          replied = true
+        } else if (message.header.msg_type === 'status') {
           if (!wait && content.execution_state === 'busy') resolve(printed)
           idle ||= content.execution_state === 'idle'
         }

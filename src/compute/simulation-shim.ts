@@ -78,10 +78,12 @@ export function createSimulatedShim(world: World, planOf: (jobId: string, attemp
     })
     const startedMs = Date.now()
     const begun = performance.now()
+    // It may stand still between looking at the clock and its claim.
+    const claimedAt = world.nowMs
     const now = (): number => Math.round(startedMs + performance.now() - begun)
     if (!(await claim(folder, startedMs))) return 0
     const span = {
-      claimedAt: world.nowMs,
+      claimedAt,
       endedAt: undefined as number | undefined,
       goneAt: undefined as number | undefined,
     }

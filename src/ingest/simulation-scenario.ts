@@ -182,23 +182,28 @@ async function play(simulation: Simulation): Promise<Outcome> {
       .prepare("select number, state from logbook_run where state in ('closed', 'crashed')")
       .all()
       .map(({ number }) => Number(number))
-  const filesSafe = (): number =>
-    Number(file.prepare("select count(*) as n from logbook_run_file where state = 'safe'").get()?.n)
-  const safeOfAgent = (): number =>
-    daq.disk.readFolder(`${folder}/.cygnet`).filter((name) => name.endsWith('.safe.json')).length
+  const filesSafe = (names: string[]): number => {
+    const rows = file.prepare("select key from logbook_run_file where state = 'safe'").all()
+    const safe = new Set(rows.map((row) => String(row.key)))
+    return names.filter((name) => safe.has(`lime/sim/${name}`)).length
+  }
+  const safeOfAgent = (names: string[]): number => {
+    const records = new Set(daq.disk.readFolder(`${folder}/.cygnet`))
+    return names.filter((name) => records.has(`${name.replace(/\.mid$/, '')}.safe.json`)).length
+  }
   const waiting = (): number =>
     Number(file.prepare("select count(*) as n from background_job where state in ('waiting', 'running')").get()?.n)
   const isDone = (): boolean => {
     if (world.nowMs < troubleMs + 20_000) return false
     const names = onDisk()
     const ended = new Set(runs())
-    // A run whose file a power cut took from the DAQ disk has ended too.
+    // Of a file that a power cut took from the DAQ disk there may be more in the store and in the logbook.
     const numbers = names.filter((name) => name.endsWith('.mid')).map((name) => Number(name.slice(3, 8)))
     return (
       names.every(isStored) &&
-      filesSafe() === names.length &&
+      filesSafe(names) === names.length &&
       numbers.every((number) => ended.has(number)) &&
-      safeOfAgent() === names.length &&
+      safeOfAgent(names) === names.length &&
       waiting() === 0
     )
   }
@@ -209,7 +214,7 @@ async function play(simulation: Simulation): Promise<Outcome> {
   if (!ended) {
     const states = file.prepare('select key, state, reason from logbook_run_file').all()
     world.violation(
-      `it does not come to rest: not stored ${missing.join(' ')}; ${runs().length} runs ended, files ${JSON.stringify(states.filter(({ state }) => state !== 'safe'))}, ${safeOfAgent()} of ${names.length} safe for the agent, ${waiting()} jobs`,
+      `it does not come to rest: not stored ${missing.join(' ')}; ${runs().length} runs ended, files ${JSON.stringify(states.filter(({ state }) => state !== 'safe'))}, ${safeOfAgent(names)} of ${names.length} safe for the agent, ${waiting()} jobs`,
     )
   }
   const created = Map.groupBy(

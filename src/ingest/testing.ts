@@ -58,7 +58,7 @@ export async function startPlatform(place: PlatformPlace): Promise<TestPlatform>
   const database = await openDatabase({ url: `sqlite:${join(folder, 'database.sqlite')}`, exclusive: true, log })
   await migrate(database, [identityMigrations, storageMigrations, logbookMigrations, ingestMigrations])
   const facts = openFacts({ database, clock, log })
-  const jobs = openJobs({ database, clock, log })
+  const jobs = openJobs({ database, clock, log, soleWorker: true })
   const secretsDirectory = join(folder, 'secrets')
   const app = createApp({ log })
   const identity = await openIdentity({

@@ -396,7 +396,7 @@ describe('the end of a gateway', () => {
     const answer = fetch(`${stand.addresses.publicUrl}/api/slow`)
     while (finish.length === 0) await new Promise((done) => setTimeout(done, 5))
     const stopped = stand.draining.stop(60_000)
-    await expect(fetch(`${stand.addresses.publicUrl}/api/new`)).rejects.toThrow()
+    await untilRefused(stand)
     finish[0]!()
     expect(await (await answer).text()).toBe('whole')
     await stopped
@@ -411,7 +411,7 @@ describe('the end of a gateway', () => {
     expect(await kept.ask()).not.toContain('onnection: close')
     let isOver = false
     const over = stand.draining.handOver(60_000).then(() => (isOver = true))
-    await expect(fetch(stand.addresses.publicUrl)).rejects.toThrow()
+    await untilRefused(stand)
     // A request on a connection from before is still answered.
     expect(await kept.ask()).toContain('onnection: close')
     socket.send('still here')
@@ -421,6 +421,17 @@ describe('the end of a gateway', () => {
     await over
   })
 })
+
+/** A listener takes what has come already before it closes, a moment after it was told. */
+async function untilRefused(stand: Stand): Promise<void> {
+  const { port } = stand.listeners[0]!.to as { port: number }
+  const isTaken = () =>
+    new Promise<boolean>((done) => {
+      const socket = netConnect(port, '127.0.0.1', () => (socket.destroy(), done(true)))
+      socket.once('error', () => done(false))
+    })
+  while (await isTaken());
+}
 
 function connectKept(stand: Stand) {
   const { port } = stand.listeners[0]!.to as { port: number }
