@@ -105,5 +105,5 @@ async function atRest(world: World): Promise<void> {
       return left === 0 ? true : undefined
     },
     180_000,
-  ).catch((error: unknown) => world.violation(`${String(error)}: ${JSON.stringify(last)}`))
+  ).catch((error: Error) => world.violation(`${String(error)} (${String(error.cause)}): ${JSON.stringify(last)}`))
 }

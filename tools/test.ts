@@ -4,6 +4,7 @@
  * ./cygnet test --long chaos: 1000 random kills over the whole chain (CYGNET_CHAOS_KILLS, CYGNET_CHAOS_SEED change that).
  * ./cygnet test --long simulation: 10 000 seeds of the deterministic simulation. --long faults: power cuts, full and
  * failing disks, cut networks and jumping clocks. CYGNET_SEED replays either; a campaign's last line says what it did.
+ * ./cygnet test --long upgrade: 20 notebooks through upgrades and their failures.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -18,7 +19,7 @@ import { setUpPackages, setUpPython } from './test-set-up.ts'
 const { values } = parseArgs({ options: { long: { type: 'string' } } })
 /** A step that hangs is a failure, not a night without answer. */
 const stepMs = (values.long === undefined ? 40 : 80) * 60_000
-const campaigns: readonly string[] = [...rooms, 'chaos', 'simulation', 'faults']
+const campaigns: readonly string[] = [...rooms, 'chaos', 'simulation', 'faults', 'upgrade']
 if (values.long !== undefined && !campaigns.includes(values.long)) {
   console.error(`error: there is no long campaign '${values.long}'.\n  There are ${campaigns.join(', ')}.`)
   process.exit(2)
@@ -47,6 +48,9 @@ if (values.long === undefined) {
 } else if (values.long === 'chaos') {
   environment.CYGNET_CHAOS_KILLS ??= '1000'
   await vitest('chaos', 'long', ['--config', 'e2e/vitest.config.ts', 'e2e/chaos.test.ts'])
+} else if (values.long === 'upgrade') {
+  const files = ['upgrade', 'hand-over', 'supervisor', 'unrecorded'].map((name) => `e2e/${name}.test.ts`)
+  await vitest('upgrade', 'long', ['--config', 'e2e/vitest.config.ts', ...files])
 } else if (values.long === 'simulation') {
   await vitest('simulation', 'long', filesNamed('src/*/simulation.test.ts'))
 } else if (values.long === 'faults') {
