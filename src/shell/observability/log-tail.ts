@@ -35,7 +35,8 @@ async function troubleIn(path: string, process: string): Promise<LoggedTrouble[]
     const trouble = troubleOf(line, process)
     if (trouble !== undefined) found.push(trouble)
   }
-  return found
+  // The newest first, of equal times the later line.
+  return found.reverse()
 }
 
 /** A line of a log, or undefined when it is cut, foreign, or of no trouble. */
