@@ -43,7 +43,11 @@ if (values.long === undefined) {
     else total.passed += 1
   }
   await vitest('unit tests', 'unit', [])
-  await vitest('black box tests', 'e2e', ['--config', 'e2e/vitest.config.ts'])
+  const alone = ['e2e/browser/', 'e2e/chaos.test.ts']
+  const [others, oneByOne] = [alone.flatMap((path) => ['--exclude', `${path}**`]), [...alone, '--no-file-parallelism']]
+  await vitest('black box tests', 'e2e', ['--config', 'e2e/vitest.config.ts', ...others])
+  // A browser and a campaign of kills want the machine for themselves.
+  await vitest('browser and chaos', 'e2e-alone', ['--config', 'e2e/vitest.config.ts', ...oneByOne])
   await python()
 } else if (values.long === 'chaos') {
   environment.CYGNET_CHAOS_KILLS ??= '1000'
