@@ -16,40 +16,29 @@ import { addSimulationFlags, simulationOf, type SimulationFlags } from './simula
 export function registerDaqCommands(program: Command, context: CommandContext): void {
   const daq = program.command('daq').description('on the DAQ machine: send runs, or simulate them')
 
-  addVerb(daq, 'watch <folder>', {
+  const watch = addVerb(daq, 'watch <folder>', {
     summary: 'bring every closed run file of a folder to safety, and tell about runs while they are recorded',
     example:
       'cygnet daq watch /data/daq --experiment demo --setup lime --series sim --server http://127.0.0.1:8410 --key-file daq.key',
   })
-    .requiredOption('-e, --experiment <name>', 'the experiment')
-    .requiredOption('--setup <name>', 'the setup that takes the runs')
-    .requiredOption('--series <name>', 'the number series of the runs')
-    .option('--server <url>', 'the platform; default: the one you are signed in to')
-    .requiredOption('--key-file <path>', 'JSON with accessKeyId and secretAccessKey, readable by its owner only')
-    .option('--s3 <url>', 'the S3 endpoint, if not the one the platform tells')
+  takesRuns(watch)
     .option('--name <name>', "this agent's name on the experiment's page; default: host and setup")
     .option('--idle <seconds>', 'a file without end of run counts as crashed after so long without growth', '30')
     .option('--compress', 'store run files as gzip, one member per event: run00012.mid as run00012.mid.gz')
     .option('--once', 'end when all files that are there are safe; exit code 1 if some are not')
     .action(async (folder: string, options: WatchOptions) => await watchFolder(context, folder, options))
 
-  addVerb(daq, 'check <folder>', {
+  const check = addVerb(daq, 'check <folder>', {
     summary: 'look this DAQ machine over: folder, key, network, certificates, clock; changes nothing',
     example:
       'cygnet daq check /data/daq --experiment demo --setup lime --series sim --server https://cygnet.example.org --key-file daq.key',
   })
-    .requiredOption('-e, --experiment <name>', 'the experiment')
-    .requiredOption('--setup <name>', 'the setup that takes the runs')
-    .requiredOption('--series <name>', 'the number series of the runs')
-    .option('--server <url>', 'the platform; default: the one you are signed in to')
-    .requiredOption('--key-file <path>', 'JSON with accessKeyId and secretAccessKey, readable by its owner only')
-    .option('--s3 <url>', 'the S3 endpoint, if not the one the platform tells')
-    .action(async (directory: string, { s3: s3Url, server, ...options }: CheckOptions) => {
-      const serverUrl = server ?? context.profile.platformUrl
-      const findings = await checkHost({ directory, serverUrl, s3Url, ...options })
-      if (showFindings(context.output, findings))
-        throw ingestFaults.hostNotReady('Something must be mended before runs can be sent from here.')
-    })
+  takesRuns(check).action(async (directory: string, { s3: s3Url, server, ...options }: CheckOptions) => {
+    const serverUrl = server ?? context.profile.platformUrl
+    const findings = await checkHost({ directory, serverUrl, s3Url, ...options })
+    if (showFindings(context.output, findings))
+      throw ingestFaults.hostNotReady('Something must be mended before runs can be sent from here.')
+  })
 
   registerConvertCommand(daq, context)
 
@@ -67,6 +56,17 @@ export function registerDaqCommands(program: Command, context: CommandContext): 
     .option('--first <number>', 'number of the first run; default: after the last one in the folder')
     .option('--gzip', 'write .mid.gz')
   addSimulationFlags(simulated).action(async (options: SimulateOptions) => await simulate(context, options))
+}
+
+/** Whose runs they are, where they go, and with which key. */
+function takesRuns(verb: Command): Command {
+  return verb
+    .requiredOption('-e, --experiment <name>', 'the experiment')
+    .requiredOption('--setup <name>', 'the setup that takes the runs')
+    .requiredOption('--series <name>', 'the number series of the runs')
+    .option('--server <url>', 'the platform; default: the one you are signed in to')
+    .requiredOption('--key-file <path>', 'JSON with accessKeyId and secretAccessKey, readable by its owner only')
+    .option('--s3 <url>', 'the S3 endpoint, if not the one the platform tells')
 }
 
 interface WatchOptions {

@@ -4,12 +4,10 @@
  * Usage: node test-service.ts ROOT '{"serviceUid":..,"people":{..},"groups":{..}}'
  */
 import { createInterface } from 'node:readline'
-import { silentLogger } from '../foundation/log.ts'
-import { systemClock } from '../foundation/time.ts'
 import { experimentGroup } from '../identity/contract.ts'
 import type { Purpose } from './model.ts'
 import type { FileOwners } from './ownership.ts'
-import { openStorage } from './storage.ts'
+import { openStorageOfTest } from './test-storage.ts'
 
 /** Numbers as JSON: people by id, first gid by experiment. */
 export interface OwnerNumbers {
@@ -36,14 +34,7 @@ export function ownersOf({ serviceUid, people, groups }: OwnerNumbers): FileOwne
 }
 
 async function serve(root: string, numbers: OwnerNumbers | null): Promise<void> {
-  const storage = await openStorage({
-    root,
-    clock: systemClock(),
-    log: silentLogger(),
-    macKey: Buffer.alloc(32, 7),
-    freeFloorBytes: 0,
-    ...(numbers === null ? {} : { owners: ownersOf(numbers) }),
-  })
+  const storage = await openStorageOfTest(root, numbers === null ? {} : { owners: ownersOf(numbers) })
   const body = async function* (content: string) {
     yield Buffer.from(content)
   }

@@ -5,19 +5,11 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
-import { silentLogger } from '../foundation/log.ts'
-import { systemClock } from '../foundation/time.ts'
-import { openStorage } from './storage.ts'
+import { openStorageOfTest } from './test-storage.ts'
 
 const [root, name, rounds] = process.argv.slice(2) as [string, string, string]
 const bucket = 'demo-work'
-const storage = await openStorage({
-  root,
-  clock: systemClock(),
-  log: silentLogger(),
-  macKey: Buffer.alloc(32, 7),
-  freeFloorBytes: 0,
-})
+const storage = await openStorageOfTest(root)
 
 /** The bytes leave the process with the call: an acknowledgement that was printed was given. */
 const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`)

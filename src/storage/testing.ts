@@ -1,36 +1,30 @@
 /** For tests of this room and of rooms above: a storage on a folder of its own, an S3 server before it, a signer. */
 import type { AddressInfo } from 'node:net'
-import { createHash } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { createClient } from '../foundation/client.ts'
 import { createApp, type Gate } from '../foundation/http.ts'
 import { silentLogger } from '../foundation/log.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
-import { systemClock, type Clock } from '../foundation/time.ts'
+import type { Clock } from '../foundation/time.ts'
 import { storageContract } from './contract.ts'
 import { storageFaults } from './errors.ts'
 import { registerStorageRoutes } from './routes.ts'
 import { createS3Handler, createS3Server } from './s3/handler.ts'
 import type { Place } from './s3/operation.ts'
-import { canonicalRequest, requestSignature, scopeText, signingKey } from './s3/signature.ts'
-import { openStorage, type Storage, type StorageOptions } from './storage.ts'
+import type { Storage, StorageOptions } from './storage.ts'
+import { signedHeaders, testKeys, type SignOptions } from './test-signing.ts'
+import { openStorageOfTest } from './test-storage.ts'
 
-export const testMacKey = Buffer.alloc(32, 7)
+export { signedHeaders, testKeys, type SignOptions, type TestKey } from './test-signing.ts'
+export { testMacKey } from './test-storage.ts'
 
 /** Opened on a fresh folder (or the one given), closed when the test ends. */
 export async function openTestStorage(
   options: Partial<StorageOptions> = {},
 ): Promise<{ storage: Storage; root: string }> {
   const root = options.root ?? (await temporaryDirectory('cygnet-storage-')).path
-  const storage = await openStorage({
-    clock: systemClock(),
-    log: silentLogger(),
-    macKey: testMacKey,
-    freeFloorBytes: 0,
-    ...options,
-    root,
-  })
+  const storage = await openStorageOfTest(root, options)
   onTestFinished(async () => await storage.close())
   return { storage, root }
 }
@@ -52,17 +46,6 @@ export interface TestSubject {
   /** Only keys that begin so. */
   prefix?: string
 }
-
-export interface TestKey {
-  id: string
-  secret: string
-}
-
-export const testKeys = {
-  owner: { id: 'CYGOWNER0000000000AA', secret: 'ownerownerownerownerownerownerownerowner' },
-  daq: { id: 'CYGDAQ000000000000AA', secret: 'daqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqdaqd' },
-  reader: { id: 'CYGREADER000000000AA', secret: 'readerreaderreaderreaderreaderreaderread' },
-} satisfies Record<string, TestKey>
 
 const subjects: Record<string, { secret: string; subject: TestSubject }> = {
   [testKeys.owner.id]: {
@@ -111,42 +94,6 @@ export async function openTestServer(
   })
   const { port } = server.address() as AddressInfo
   return { storage, root, port, url: `http://127.0.0.1:${port}` }
-}
-
-export interface SignOptions {
-  key?: TestKey
-  headers?: Record<string, string>
-  body?: string | Uint8Array
-  /** Instead of the hash of the body. */
-  payloadHash?: string
-  atMs?: number
-}
-
-/** Headers of a request signed by header, made independently of what the server does to check it (but for the pure canonical form). */
-export function signedHeaders(method: string, url: string, options: SignOptions = {}): Record<string, string> {
-  const { key = testKeys.owner, headers = {}, body = '', atMs = Date.now() } = options
-  const { host, pathname, searchParams } = new URL(url)
-  const timestamp = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const payloadHash = options.payloadHash ?? createHash('sha256').update(body).digest('hex')
-  const all = Object.fromEntries(
-    Object.entries({ ...headers, host, 'x-amz-date': timestamp, 'x-amz-content-sha256': payloadHash }).map(
-      ([name, value]) => [name.toLowerCase(), value],
-    ),
-  )
-  const names = Object.keys(all).sort()
-  const scope = { date: timestamp.slice(0, 8), region: 'us-east-1' }
-  const canonical = canonicalRequest({
-    method,
-    path: decodeURIComponent(pathname),
-    query: [...searchParams],
-    headers: names.map((name) => [name, all[name]!] as const),
-    payloadHash,
-  })
-  const signature = requestSignature(signingKey(key.secret, scope), timestamp, scope, canonical)
-  return {
-    ...all,
-    authorization: `AWS4-HMAC-SHA256 Credential=${key.id}/${scopeText(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
-  }
 }
 
 /** A signed request. */

@@ -5,20 +5,13 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { silentLogger } from '../../foundation/log.ts'
-import { systemClock } from '../../foundation/time.ts'
 import { storageFaults } from '../errors.ts'
 import { createS3Handler, createS3Server } from '../s3/handler.ts'
-import { openStorage } from '../storage.ts'
-import { gatewayKey } from './s3-requests.ts'
+import { testKeys } from '../test-signing.ts'
+import { openStorageOfTest } from '../test-storage.ts'
 
 const [root] = process.argv.slice(2) as [string]
-const storage = await openStorage({
-  root,
-  clock: systemClock(),
-  log: silentLogger(),
-  macKey: Buffer.alloc(32, 7),
-  freeFloorBytes: 0,
-})
+const storage = await openStorageOfTest(root)
 if (storage.listBuckets().length === 0)
   await storage
     .createBucket({ name: 'demo-work', experiment: 'demo', purpose: 'work' })
@@ -27,7 +20,8 @@ if (storage.listBuckets().length === 0)
     })
 const handler = createS3Handler<{ id: string }>({
   storage,
-  accessKey: (id) => (id === gatewayKey.id ? { secret: gatewayKey.secret, subject: { id: 'owner' } } : undefined),
+  accessKey: (id) =>
+    id === testKeys.owner.id ? { secret: testKeys.owner.secret, subject: { id: 'owner' } } : undefined,
   permit(_subject, _action, { experiment }) {
     if (experiment !== 'demo') throw storageFaults.accessDenied('Not here.')
   },

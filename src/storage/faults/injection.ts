@@ -7,9 +7,8 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { sql } from 'kysely'
 import { openDatabase } from '../../foundation/database.ts'
-import { silentLogger } from '../../foundation/log.ts'
-import { systemClock } from '../../foundation/time.ts'
-import { openStorage, type Storage } from '../storage.ts'
+import type { Storage } from '../storage.ts'
+import { openStorageOfTest } from '../test-storage.ts'
 import type { Report, Thing } from './one-thing.ts'
 import { noise, sha256 } from './random.ts'
 
@@ -117,13 +116,7 @@ async function killed(child: ChildProcess): Promise<void> {
 /** After a restart: acknowledged is there, not acknowledged is there whole or not at all, nothing is left over. */
 async function wrongAfterwards(thing: Thing, root: string, report: Report): Promise<string[]> {
   const wrong: string[] = []
-  const storage = await openStorage({
-    root,
-    clock: systemClock(),
-    log: silentLogger(),
-    macKey: Buffer.alloc(32, 7),
-    freeFloorBytes: 0,
-  })
+  const storage = await openStorageOfTest(root)
   const expectContent = async (key: string, allowed: (string | null)[]) => {
     const found = await contentOf(storage, key)
     if (!allowed.includes(found)) wrong.push(`${key} holds ${found}`)

@@ -2,9 +2,7 @@
  * A program for tests: opens a data root, which may be damaged, and says what it finds there, one line of JSON.
  * Usage: node list-all.ts ROOT
  */
-import { silentLogger } from '../../foundation/log.ts'
-import { systemClock } from '../../foundation/time.ts'
-import { openStorage } from '../storage.ts'
+import { openStorageOfTest } from '../test-storage.ts'
 import { sha256 } from './random.ts'
 
 export interface Found {
@@ -15,13 +13,7 @@ export interface Found {
 }
 
 const [root] = process.argv.slice(2) as [string]
-const storage = await openStorage({
-  root,
-  clock: systemClock(),
-  log: silentLogger(),
-  macKey: Buffer.alloc(32, 7),
-  freeFloorBytes: 0,
-})
+const storage = await openStorageOfTest(root)
 const found: Found = { listed: {}, read: {} }
 const { objects } = await storage.listObjects({ bucket: 'demo-work' })
 for (const { key, etag } of objects) {

@@ -5,10 +5,8 @@
  */
 import { mkdirSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { silentLogger } from '../../foundation/log.ts'
-import { systemClock } from '../../foundation/time.ts'
 import { atticName } from '../key-place.ts'
-import { openStorage } from '../storage.ts'
+import { openStorageOfTest } from '../test-storage.ts'
 import { noise } from './random.ts'
 
 export interface Mark {
@@ -30,13 +28,7 @@ async function* bodyOf(content: string | Buffer): AsyncGenerator<Buffer> {
   yield Buffer.from(content)
 }
 
-const storage = await openStorage({
-  root,
-  clock: systemClock(),
-  log: silentLogger(),
-  macKey: Buffer.alloc(32, 7),
-  freeFloorBytes: 0,
-})
+const storage = await openStorageOfTest(root)
 await storage.createBucket({ name: bucket, experiment: 'demo', purpose: 'work' })
 mark('bucket', [bucket, `.cygnet/bucket/${bucket}.json`, `.cygnet/upload/${bucket}`, `.cygnet/attic/${bucket}`])
 
