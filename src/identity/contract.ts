@@ -1,5 +1,11 @@
 import { z } from 'zod'
 import { defineContract, nameSchema, pageOf, pageQuery, queryFlag, timeMs } from '../foundation/contract.ts'
+import { groupRoutes } from './groups/contract.ts'
+import { federationRoutes } from './federation/contract.ts'
+import { factorRoutes } from './factors/contract.ts'
+import { invitationRoutes } from './invitations/contract.ts'
+import { tokenRoutes } from './tokens/contract.ts'
+import { auditingRoutes } from './auditing/contract.ts'
 import { personRoles } from './subject.ts'
 
 export { experimentGroup, isExperimentGid, type ExperimentGroup } from './experiment-group.ts'
@@ -115,6 +121,12 @@ const signedIn = 'signed-in' as const
 const site = { action: 'site.admin', of: 'site' } as const
 
 export const identityContract = defineContract('identity', {
+  ...groupRoutes,
+  ...federationRoutes,
+  ...factorRoutes,
+  ...invitationRoutes,
+  ...tokenRoutes,
+  ...auditingRoutes,
   me: {
     method: 'GET',
     path: '/api/identity/me',

@@ -2,10 +2,27 @@
 import type { RoomMigrations } from '../foundation/database.ts'
 import * as first from './migrations/0001-identity.ts'
 import * as second from './migrations/0002-experiment-gids.ts'
+import * as signInMethods from './migrations/0003-sign-in-methods.ts'
+import * as groups from './migrations/0004-groups.ts'
+import * as federation from './migrations/0005-federation.ts'
+import * as factors from './migrations/0006-factors.ts'
+import * as invitations from './migrations/0007-invitations.ts'
+import * as tokens from './migrations/0008-tokens.ts'
+import * as auditChain from './migrations/0009-audit-chain.ts'
 
 export const identityMigrations: RoomMigrations = {
   room: 'identity',
-  migrations: { '0001-identity': first, '0002-experiment-gids': second },
+  migrations: {
+    '0001-identity': first,
+    '0002-experiment-gids': second,
+    '0003-sign-in-methods': signInMethods,
+    '0004-groups': groups,
+    '0005-federation': federation,
+    '0006-factors': factors,
+    '0007-invitations': invitations,
+    '0008-tokens': tokens,
+    '0009-audit-chain': auditChain,
+  },
 }
 
 export { openIdentity, type Identity, type IdentityOptions, type TokenRequest } from './open-identity.ts'

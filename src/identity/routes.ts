@@ -34,6 +34,12 @@ import type { Signer } from './signer.ts'
 import type { IdentitySnapshot } from './snapshot.ts'
 import { createTokenDesk } from './token-desk.ts'
 import { ownTables } from './tables.ts'
+import { groupHandlers } from './groups/routes.ts'
+import { federationHandlers } from './federation/routes.ts'
+import { factorHandlers } from './factors/routes.ts'
+import { invitationHandlers } from './invitations/routes.ts'
+import { tokenHandlers } from './tokens/routes.ts'
+import { auditingHandlers } from './auditing/routes.ts'
 
 export interface RouteParts {
   room: Room
@@ -48,7 +54,8 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   mountOidc(app, parts)
 }
 
-function handlersOf({ room, oidc, signer, snapshot }: RouteParts): Handlers<(typeof identityContract)['routes']> {
+function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['routes']> {
+  const { room, oidc, signer, snapshot } = parts
   const { clock, publicUrl, kysely } = room
   const secrets = createSecretLimit(clock)
   const userCodes = createRateLimit({ clock, burst: 5, perMinute: 1 })
@@ -65,6 +72,12 @@ function handlersOf({ room, oidc, signer, snapshot }: RouteParts): Handlers<(typ
   }
 
   return {
+    ...groupHandlers(parts),
+    ...federationHandlers(parts),
+    ...factorHandlers(parts),
+    ...invitationHandlers(parts),
+    ...tokenHandlers(parts),
+    ...auditingHandlers(parts),
     async me(_request, { caller }) {
       const subject = subjectOfCaller(caller)
       const credential = credentialOf(caller)

@@ -110,11 +110,21 @@ export interface BrowserSession {
   expiresAtMs: number
 }
 
+/** How somebody has just proved who he is. */
+export interface SignInProof {
+  method: 'link' | 'passkey' | 'password' | 'institute' | 'invitation'
+  /** A passkey with user verification counts as two factors. */
+  twoFactors?: boolean
+  /** Row of `identity_identity`, and the session at its issuer (`sid`), of an institute login. */
+  identityId?: string
+  upstreamSession?: string
+}
+
 export async function startBrowserSession(
   room: Room,
   trx: IdentityTransaction,
   personId: string,
-  { address, userAgent }: { address: string; userAgent: string },
+  { address, userAgent, proof = { method: 'link' } }: { address: string; userAgent: string; proof?: SignInProof },
 ): Promise<BrowserSession> {
   const nowMs = room.clock.nowMs()
   const session = { id: uuid7(nowMs), token: randomToken(32), expiresAtMs: nowMs + sessionLifetimeMs }
@@ -129,6 +139,11 @@ export async function startBrowserSession(
       expires_at_ms: session.expiresAtMs,
       address: address.slice(0, 100),
       user_agent: userAgent.slice(0, 200),
+      method: proof.method,
+      proved_at_ms: nowMs,
+      two_factors_at_ms: proof.twoFactors === true ? nowMs : null,
+      identity_id: proof.identityId ?? null,
+      upstream_session: proof.upstreamSession ?? null,
     })
     .execute()
   return session

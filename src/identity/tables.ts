@@ -1,8 +1,15 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
+import type { GroupTables } from './groups/tables.ts'
+import type { FederationTables } from './federation/tables.ts'
+import type { FactorTables } from './factors/tables.ts'
+import type { InvitationTables } from './invitations/tables.ts'
+import type { TokenTables } from './tokens/tables.ts'
+import type { AuditingTables } from './auditing/tables.ts'
 
 /** Rows of this room. Ids are uuid7 text unless said otherwise, times UTC milliseconds, JSON as text, booleans 0/1. */
-export interface IdentityTables {
+export interface IdentityTables
+  extends GroupTables, FederationTables, FactorTables, InvitationTables, TokenTables, AuditingTables {
   /** People and machines. Never deleted, so that an id or a name is never given twice. */
   identity_subject: {
     id: string
@@ -36,6 +43,27 @@ export interface IdentityTables {
     expires_at_ms: number
     address: string
     user_agent: string
+    /** How the person proved who he is when the session began: 'link', 'passkey', 'password', 'institute', 'invitation'. */
+    method: string
+    /** The last proof within this session; what is dangerous asks for a new one. */
+    proved_at_ms: number
+    /** The last proof by two factors (a passkey counts as two); null: none in this session. */
+    two_factors_at_ms: number | null
+    /** Of institute logins: whose, and the session there, for its logout. */
+    identity_id: string | null
+    upstream_session: string | null
+  }
+  /** By what else than a link a person is known: an institute's issuer and its subject. Never by e-mail. */
+  identity_identity: {
+    id: string
+    person_id: string
+    issuer: string
+    subject: string
+    /** For showing only: e-mail or name as the issuer said it. */
+    label: string
+    assurance: string
+    created_at_ms: number
+    last_used_at_ms: number
   }
   identity_one_time_code: {
     code_hash: string

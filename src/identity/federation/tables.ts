@@ -1,0 +1,2 @@
+// oxlint-disable-next-line no-empty-interface
+export interface FederationTables {}

@@ -1,0 +1,3 @@
+import type { AnyKysely } from '../../foundation/database.ts'
+
+export async function up(_database: AnyKysely): Promise<void> {}
