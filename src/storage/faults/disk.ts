@@ -2,10 +2,12 @@
  * A disk whose plug can be pulled: a file system on a loop file. `cut` is the GOINGDOWN ioctl, after which nothing
  * reaches the file any more, not even the journal; `snapshot` is the loop file as it is at one instant (a reflink).
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, ftruncateSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type FileSystem = 'ext4' | 'xfs'
@@ -13,8 +15,8 @@ export type FileSystem = 'ext4' | 'xfs'
 export interface LoopDisk {
   /** Where it is mounted. */
   path: string
-  /** No write that has not reached the disk yet ever will. */
-  cut(): void
+  /** A hand at the plug; `record` is the file on another disk where somebody writes down what was acknowledged. */
+  plug(record: string): Promise<Plug>
   /** Unmounts and mounts again, as after power comes back. */
   revive(): Promise<void>
   /** A disk with the content of this instant. */
@@ -22,10 +24,16 @@ export interface LoopDisk {
   dispose(): Promise<void>
 }
 
+export interface Plug {
+  /** No write that has not reached the disk yet ever will. Answers how long the record was in the instant before. */
+  pull(): Promise<number>
+  release(): void
+}
+
 /** Why no power can be cut here; undefined if it can. */
 export function noPowerCuts(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
-  for (const program of ['/usr/sbin/mkfs.ext4', '/usr/sbin/mkfs.xfs', '/usr/sbin/xfs_io'])
+  for (const program of ['/usr/sbin/mkfs.ext4', '/usr/sbin/mkfs.xfs'])
     if (!existsSync(program)) return `needs ${program} (Debian: xfsprogs, e2fsprogs)`
   const { status, stdout } = spawnSync('losetup', ['-f'], { encoding: 'utf8' })
   return status === 0 && existsSync(stdout.trim()) ? undefined : 'needs a free loop device'
@@ -60,7 +68,7 @@ export async function openDisks(): Promise<{
     mount(image, path)
     const disk: LoopDisk = {
       path,
-      cut: () => void execFileSync('xfs_io', ['-x', '-c', 'shutdown', path]),
+      plug: (record) => plugOf(path, record),
       async revive() {
         await unmount(path)
         if (!(await isDetached(image))) {
@@ -93,6 +101,26 @@ export async function openDisks(): Promise<{
       await unmount(outer)
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+async function plugOf(path: string, record: string): Promise<Plug> {
+  const child = spawn('python3', ['-S', join(import.meta.dirname, 'pull_plug.py'), path, record], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'close')
+  const said = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const line = async () => ((await said.next()) as { value: string | undefined }).value
+  if ((await line()) !== 'ready') throw new Error(`nobody can pull the plug of ${path}`)
+  return {
+    async pull() {
+      child.stdin.end('now\n')
+      const sizeBytes = Number(await line())
+      await ended
+      if (!Number.isSafeInteger(sizeBytes)) throw new Error(`the plug of ${path} could not be pulled`)
+      return sizeBytes
+    },
+    release: () => void child.kill(),
   }
 }
 

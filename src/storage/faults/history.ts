@@ -41,11 +41,12 @@ export interface History {
   committed: Set<number>
 }
 
-export function readHistory(path: string): History {
+/** Of the whole record, or of its first bytes. */
+export function readHistory(path: string, sizeBytes = Infinity): History {
   const operations = new Map<number, Operation>()
   const uploads = new Map<string, OpenUpload>()
   const history: History = { operations: [], uploads: [], committing: new Set(), committed: new Set() }
-  for (const [time, text] of readFileSync(path, 'utf8').split('\n').entries()) {
+  for (const [time, text] of readFileSync(path).subarray(0, sizeBytes).toString().split('\n').entries()) {
     if (text === '') continue
     const line = JSON.parse(text) as Line
     if ('begin' in line) {

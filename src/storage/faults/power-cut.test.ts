@@ -27,35 +27,25 @@ const campaigns: Omit<CutPlan, 'disks' | 'seed'>[] = isLong
       { fileSystem: 'ext4', method: 'snapshot', cuts: 1 },
     ]
 
-// One short run of about ten lost the last acknowledged fact of the database in an ext4 cut (seed 1934284094, beside other
-// tests; the same seed alone did not), which is not explained yet: the long form is where it is looked for.
-const onlyLong = isLong
-  ? ''
-  : ' (SKIPPED: ./cygnet test --long faults; an unexplained loss of a fact is open, see README)'
-
-test.skipIf(reason !== undefined || !isLong)(
-  `the plug is pulled${told}${onlyLong}`,
-  { timeout: 80 * 60_000 },
-  async () => {
-    const all: CutTally = { cuts: 0, acknowledged: 0, lost: [], torn: [], wrong: [] }
-    for (const [index, campaign] of campaigns.entries()) {
-      const tally = await cutPower({ ...campaign, disks: disks!, seed: seed + index })
-      if (isLong) console.log(JSON.stringify({ ...campaign, seed: seed + index, ...tally }))
-      all.cuts += tally.cuts
-      all.acknowledged += tally.acknowledged
-      const name = `${campaign.fileSystem} ${campaign.method}${campaign.isQuiet ? ' quiet' : ''}`
-      for (const kind of ['lost', 'torn', 'wrong'] as const)
-        all[kind].push(...tally[kind].map((one) => `${name}: ${one}`))
-    }
-    const { cuts, acknowledged, lost, torn, wrong } = all
-    console.log(
-      `campaign faults seed=${seed} cuts=${cuts} acknowledged=${acknowledged} lost=${lost.length} torn=${torn.length} wrong=${wrong.length}`,
-    )
-    expect({ lost, torn, wrong }).toEqual({ lost: [], torn: [], wrong: [] })
-    expect(cuts).toBe(campaigns.reduce((sum, campaign) => sum + campaign.cuts, 0))
-    expect(acknowledged).toBeGreaterThan(cuts * 10)
-  },
-)
+test.skipIf(reason !== undefined)(`the plug is pulled${told}`, { timeout: 80 * 60_000 }, async () => {
+  const all: CutTally = { cuts: 0, acknowledged: 0, lost: [], torn: [], wrong: [] }
+  for (const [index, campaign] of campaigns.entries()) {
+    const tally = await cutPower({ ...campaign, disks: disks!, seed: seed + index })
+    if (isLong) console.log(JSON.stringify({ ...campaign, seed: seed + index, ...tally }))
+    all.cuts += tally.cuts
+    all.acknowledged += tally.acknowledged
+    const name = `${campaign.fileSystem} ${campaign.method}${campaign.isQuiet ? ' quiet' : ''}`
+    for (const kind of ['lost', 'torn', 'wrong'] as const)
+      all[kind].push(...tally[kind].map((one) => `${name}: ${one}`))
+  }
+  const { cuts, acknowledged, lost, torn, wrong } = all
+  console.log(
+    `campaign faults seed=${seed} cuts=${cuts} acknowledged=${acknowledged} lost=${lost.length} torn=${torn.length} wrong=${wrong.length}`,
+  )
+  expect({ lost, torn, wrong }).toEqual({ lost: [], torn: [], wrong: [] })
+  expect(cuts).toBe(campaigns.reduce((sum, campaign) => sum + campaign.cuts, 0))
+  expect(acknowledged).toBeGreaterThan(cuts * 10)
+})
 
 /** A harness that cannot fail proves nothing: each of these breaks one promise, and some cut must show it. */
 const mutants: { mutant: Mutant; plan: Partial<CutPlan> }[] = [

@@ -91,6 +91,7 @@ async function oneCut(plan: CutPlan, disk: LoopDisk, options: WorkloadOptions, a
   let complaint = ''
   child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
   const ended = new Promise((resolve) => child.once('close', resolve))
+  const plug = plan.method === 'cut' ? await disk.plug(options.acknowledgements) : undefined
   const lines = () =>
     existsSync(options.acknowledgements) ? readFileSync(options.acknowledgements, 'utf8').split('\n').length : 0
   try {
@@ -100,11 +101,12 @@ async function oneCut(plan: CutPlan, disk: LoopDisk, options: WorkloadOptions, a
     }
     await sleep(thenMs)
     if (plan.method === 'cut') {
-      disk.cut()
+      const sizeBytes = await plug!.pull()
       child.kill('SIGKILL')
       await ended
       await disk.revive()
-      return { disk, history: readHistory(options.acknowledgements) }
+      const before = readHistory(options.acknowledgements, sizeBytes)
+      return { disk, history: withoutLater(readHistory(options.acknowledgements), before) }
     }
     const before = readHistory(options.acknowledgements)
     const copy = await disk.snapshot()
@@ -112,12 +114,13 @@ async function oneCut(plan: CutPlan, disk: LoopDisk, options: WorkloadOptions, a
     await ended
     return { disk: copy, history: withoutLater(readHistory(options.acknowledgements), before) }
   } finally {
+    plug?.release()
     child.kill('SIGKILL')
     await ended
   }
 }
 
-/** What was acknowledged only after the instant of the copy began, may be in it or not. */
+/** What was acknowledged only after the instant of the cut or copy may be there or not. */
 function withoutLater(history: ReturnType<typeof readHistory>, before: ReturnType<typeof readHistory>) {
   const known = new Map(before.operations.map((operation) => [operation.id, operation]))
   for (const operation of history.operations) {
