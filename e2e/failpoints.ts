@@ -15,6 +15,7 @@ export const campaignFailpoints: Record<string, CampaignFailpoint> = {
   'agent.after-part': { victim: 'agent', stimulus: 'big-run' },
   'agent.before-complete': { victim: 'agent', stimulus: 'big-run' },
   'agent.after-complete': { victim: 'agent', stimulus: 'big-run' },
+  'agent.before-upload-record': { victim: 'agent', stimulus: 'big-run' },
   'agent.after-create': { victim: 'agent', stimulus: 'big-run' },
   'agent.before-recheck': { victim: 'agent', stimulus: 'run' },
   'agent.before-safe': { victim: 'agent', stimulus: 'run' },

@@ -151,6 +151,7 @@ test('the agent is killed at every step of an upload and goes on where it was; t
     partSizeBytes: 5 * mebibyte,
   }
   const steps = [
+    'agent.before-upload-record',
     'agent.after-create',
     'agent.after-part',
     'agent.before-complete',

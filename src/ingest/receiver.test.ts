@@ -39,12 +39,15 @@ async function openRoom(open: OpenTestDatabase) {
   const ingest = openIngest({ database, facts, jobs, logbook, files: { pathOf }, clock, log, s3 })
   ingest.start()
   jobs.start()
+  const settle = async () => {
+    await facts.settled()
+    await jobs.settled()
+  }
   /** A file in the store, as storage announces it. */
   const announce = async (key: string, kind = 'storage.object-created') => {
     const data = { experiment: 'demo', bucket: 'demo-raw', key, purpose: 'raw', sizeBytes: 0, etag: 'x' }
     await transact(database, (trx) => appendFact(trx, { kind, subject: `demo-raw/${key}`, data }, clock))
-    await facts.settled()
-    await jobs.settled()
+    await settle()
   }
   const put = async (key: string, bytes: Uint8Array | string) => {
     await mkdir(dirname(pathOf('demo-raw', key)), { recursive: true })
@@ -71,7 +74,7 @@ async function openRoom(open: OpenTestDatabase) {
     await facts.close()
   })
   const reports = { logbook, clock, formats: [midasRunFormat()], rawBucketOf: () => 'demo-raw' }
-  return { database, logbook, put, announce, simulate, closedFacts, pathOf, reports }
+  return { database, logbook, put, announce, simulate, closedFacts, pathOf, reports, settle }
 }
 
 /** Where the header of the last picture stands. */
@@ -209,6 +212,30 @@ forEachDatabase('receiver', (open) => {
     await put('lime/sim/run00007.mid', (await simulate(7)).bytes)
     await reportClosed(reports, 'demo', 'sim:7', { ...closed, key: 'lime/sim/run00007.mid' })
     expect((await logbook.showRun('demo', 'sim:7')).files[0]).toMatchObject({ state: 'damaged' })
+  })
+
+  test('a machine whose disk lost the end of a file says what it holds now; a stored copy of that is right', async () => {
+    const { logbook, put, simulate, reports, settle } = await openRoom(open)
+    const key = 'lime/sim/run00008.mid'
+    const { bytes } = await simulate(8)
+    await reportOpened(reports, 'demo', {
+      setup: 'lime',
+      series: 'sim',
+      number: 8,
+      startedMs: 1000,
+      path: '/daq/run00008.mid',
+      agent: 'daq1',
+    })
+    const told = { key, sizeBytes: 200, sha256: 'a'.repeat(64), endOfRunSeen: true, endedMs: 2000 }
+    await reportClosed(reports, 'demo', 'sim:8', told)
+    await put(key, bytes)
+    expect((await logbook.showRun('demo', 'sim:8')).files[0]).toMatchObject({ state: 'damaged' })
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    await reportClosed(reports, 'demo', 'sim:8', { ...told, sizeBytes: bytes.length, sha256 })
+    await settle()
+    const { files, faults } = await logbook.showRun('demo', 'sim:8')
+    expect(files[0]).toMatchObject({ state: 'safe', reason: '' })
+    expect(faults.filter((fault) => fault.resolvedMs === null)).toEqual([])
   })
 
   test('a file that says another number is filed under its name, with a warning; a deleted file is said to be lost', async () => {

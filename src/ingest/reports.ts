@@ -1,5 +1,6 @@
 /** What an agent reports while it takes runs. Every report may come twice, late or never; the file has the last word. */
 import type { AnyTransaction } from '../foundation/database.ts'
+import { enqueueJob } from '../foundation/jobs.ts'
 import type { Clock } from '../foundation/time.ts'
 import type { Run } from '../logbook/contract.ts'
 import type { Logbook, StoredRunFile } from '../logbook/index.ts'
@@ -71,7 +72,7 @@ export async function reportProgress(
 
 /** Also tells the receiver what the bytes must be. Fault 422 when the key is not one of this run's files. */
 export async function reportClosed(
-  { logbook, formats, rawBucketOf }: ReportOptions,
+  { logbook, formats, rawBucketOf, clock }: ReportOptions,
   experiment: string,
   reference: string,
   given: RunClosed,
@@ -95,8 +96,15 @@ export async function reportClosed(
         sizeBytes: given.sizeBytes,
         expectedSha256: given.sha256 ?? file?.expectedSha256 ?? null,
       })
-    } else if (file.sha256 !== null && given.sha256 !== undefined && file.sha256 !== given.sha256) {
-      await raiseMismatch(logbook, trx, { experiment, bucket, key: given.key }, file, given.sha256)
+    } else if (file.sha256 !== null && given.sha256 !== undefined) {
+      const object = { experiment, bucket, key: given.key }
+      if (file.sha256 !== given.sha256) await raiseMismatch(logbook, trx, object, file, given.sha256)
+      else if (file.expectedSha256 !== null && file.expectedSha256 !== given.sha256) {
+        // What was told before is no longer on the machine's disk (a power cut took its end): the stored bytes are right.
+        await logbook.recordFile(trx, run.id, { ...file, expectedSha256: given.sha256 })
+        const idempotencyKey = `${bucket}/${given.key}@${given.sha256}:${clock.nowMs()}`
+        await enqueueJob(trx, { kind: 'ingest.inspect', payload: object, idempotencyKey }, clock)
+      }
     }
     if (place.role === 'sidecar') return run
     return await logbook.markClosing(trx, run.id, { endedMs: given.endedMs, sizeBytes: given.sizeBytes })

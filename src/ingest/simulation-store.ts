@@ -91,6 +91,11 @@ export function createSimulatedStore({ world, network }: Simulation, corrupting:
       return refused(400, 'XAmzContentSHA256Mismatch')
     if (site.disk.full && method !== 'GET' && method !== 'HEAD') return refused(507, 'InsufficientStorage')
     const uploadId = query.get('uploadId')
+    if (method === 'GET' && query.has('uploads')) {
+      const open = [...uploads].filter(([, upload]) => upload.key === query.get('prefix'))
+      const rows = open.map(([id, upload]) => `<Upload><Key>${upload.key}</Key><UploadId>${id}</UploadId></Upload>`)
+      return answer(200, rows.join(''))
+    }
     if (method === 'POST' && query.has('uploads')) {
       const id = `upload-${(uploadNumber += 1)}`
       uploads.set(id, { key, parts: new Map() })

@@ -44,7 +44,7 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
   reporter.say({ event: 'uploading', file: file.name, run: file.run, sizeBytes: body.stamp.sizeBytes })
   const sent =
     (await alreadyStored(options, body)) ?? (await alreadySent(options, body)) ?? (await upload(options, body))
-  file.sha256 = sent.sha256
+  const isTold = await reporter.hashed(platform, file, sent.sha256)
   reporter.say({ event: 'uploaded', file: file.name, run: file.run, tookMs: Math.round(performance.now() - startedMs) })
   const smallest = options.partSizeBytes ?? defaultPartBytes
   const { sizeBytes } = sent.stamp
@@ -56,6 +56,7 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
     path,
     sizeBytes,
     sha256: sent.sha256,
+    isTold,
     partSizeBytes: partSizeOf(sizeBytes, smallest),
     signal,
     patienceMs,
@@ -128,7 +129,7 @@ async function upload(
     closedStamp: body.stamp,
     signal,
     partSizeBytes,
-    onHashed: (sha256) => reporter.hashed(platform, file, sha256),
+    onHashed: async (sha256) => void (await reporter.hashed(platform, file, sha256)),
   })
 }
 

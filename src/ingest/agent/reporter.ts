@@ -132,10 +132,16 @@ export class Reporter {
     return join(this.#options.journalFolder, 'store.json')
   }
 
-  /** The bytes that will be in the store are known: the receiver is told what to expect, if it can be. */
-  async hashed(platform: Platform, file: WatchedFile, sha256: string): Promise<void> {
+  /** The bytes that will be in the store are known: the receiver is told what to expect. False if it could not be. */
+  async hashed(platform: Platform, file: WatchedFile, sha256: string): Promise<boolean> {
     file.sha256 = sha256
-    await this.#tellOf(platform, file).catch((error: unknown) => this.#options.log.debug({ error }, 'not told'))
+    try {
+      await this.#tellOf(platform, file)
+      return true
+    } catch (error) {
+      this.#options.log.debug({ error }, 'not told')
+      return false
+    }
   }
 
   /** Brings what the platform knows up to date; a platform that does not answer is asked again later and later. */

@@ -56,7 +56,7 @@ export function createS3Client(options: S3ClientOptions) {
 
   async function send(given: S3Request): Promise<IncomingMessage> {
     const { method, bucket, key, query = {}, body = new Uint8Array(0), signal } = given
-    const path = `/${encodePath(bucket)}/${encodePath(key)}`
+    const path = key === '' ? `/${encodePath(bucket)}` : `/${encodePath(bucket)}/${encodePath(key)}`
     const search = Object.keys(query)
       .toSorted()
       .map((name) => `${encodePart(name)}=${encodePart(query[name]!)}`)
@@ -140,6 +140,13 @@ export function createS3Client(options: S3ClientOptions) {
       const uploadId = textOf(text, 'UploadId')
       if (uploadId === undefined) throw ingestFaults.storeFailed('The store began an upload without naming it.')
       return uploadId
+    },
+    /** Uploads of this key (the access key's own, if it may only create) that nobody has ended. */
+    async listUploads(bucket: string, key: string, signal?: AbortSignal): Promise<string[]> {
+      const { text } = await ask({ method: 'GET', bucket, key: '', query: { uploads: '', prefix: key }, signal })
+      const found = [...text.matchAll(/<Upload>.*?<\/Upload>/gs)].map(([upload]) => upload)
+      const ids = found.filter((upload) => textOf(upload, 'Key') === key).map((upload) => textOf(upload, 'UploadId'))
+      return ids.filter((id) => id !== undefined)
     },
     async uploadPart(
       bucket: string,

@@ -154,11 +154,19 @@ async function resumeOrBegin(options: UploadOptions, stamp: Stamp, partSizeBytes
     if (fits && record.partSizeBytes === partSizeBytes) return record
     await dropUpload(options, record)
   }
+  await endForgotten(options)
   const uploadId = await s3.createMultipartUpload(bucket, key, signal)
+  await failpoint('agent.before-upload-record')
   const fresh: UploadRecord = { file, stamp, bucket, key, uploadId, partSizeBytes, parts: [] }
   await journal.writeUpload(fresh)
   await failpoint('agent.after-create')
   return fresh
+}
+
+/** An upload that was begun by a life which died before it wrote that down would stay open for ever. */
+async function endForgotten({ s3, bucket, key, signal }: UploadOptions): Promise<void> {
+  const forgotten = await s3.listUploads(bucket, key, signal).catch(() => [])
+  for (const uploadId of forgotten) await s3.abortMultipartUpload(bucket, key, uploadId, signal).catch(() => undefined)
 }
 
 /** Gives an upload up: the store forgets its parts (as far as it can be reached), the journal forgets it. */

@@ -20,6 +20,8 @@ export interface VerifyOptions {
   path: string
   sizeBytes: number
   sha256: string
+  /** The receiver knows that these are the bytes to expect. */
+  isTold: boolean
   partSizeBytes: number
   signal: AbortSignal
   /** How long the receiver may take before other ways are tried. */
@@ -49,7 +51,8 @@ async function askReceiver(options: VerifyOptions): Promise<'receiver' | 'gone' 
     if (status.state === 'lost') return 'gone'
     if (status.sha256 !== null && status.state !== 'arriving') {
       compare(options, status.sizeBytes, status.sha256)
-      return 'receiver'
+      // Damaged for the receiver alone: it expects what this machine told before its disk lost it, and must hear the new.
+      return status.state === 'damaged' && !options.isTold ? 'unknown' : 'receiver'
     }
     if (performance.now() + pauseMs > deadlineMs) return 'unknown'
     await sleep(pauseMs, undefined, { signal })
