@@ -25,6 +25,7 @@ import {
   findOrInsert,
   findSession,
   livingSessions,
+  sessionOfJob,
   type NotebookKysely,
   type SessionRow,
 } from './session-store.ts'
@@ -63,6 +64,8 @@ export interface Notebooks {
     wanted: { experiment: string; run?: string; results?: string },
   ): Promise<Session>
   show(sessionId: string): Promise<Session>
+  /** The session that a job is: whose credentials end with it. */
+  sessionIdOf(jobId: string): Promise<string>
   list(ownerId: string, filter: { experiment?: string; all: boolean }): Promise<Session[]>
   /** Asks for the end; `stopped` is said only when nothing of it lives. */
   stop(sessionId: string): Promise<Session>
@@ -164,7 +167,6 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       const row = await findSession(kysely, sessionId)
       const job = await compute.show(row.job_id)
       if (['done', 'failed', 'cancelled'].includes(job.state)) {
-        await options.identity.revokeAccessKeysOf(sessionId)
         await publish()
         return
       }
@@ -303,6 +305,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
     },
 
     show,
+    sessionIdOf: async (jobId) => (await sessionOfJob(kysely, jobId)).id,
 
     async list(ownerId, filter) {
       let query = kysely.selectFrom('notebook_session').selectAll().where('owner_id', '=', ownerId)

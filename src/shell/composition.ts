@@ -144,15 +144,16 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   })
   closers.push(() => compute.close())
 
-  // Keys and tokens that a job had for its work end with it, whatever of them somebody has copied.
+  // Keys and tokens that a job or session had for its work end with it, whatever of them somebody has copied.
   facts.follow('shell.end-of-access', ['compute.job-ended'], async (fact, trx) => {
-    // The only kind that has any; sessions end their own.
-    if ((fact.data as { kind: string }).kind !== 'command') return
-    const payload = { jobId: fact.subject }
+    const { kind } = fact.data as { kind: string }
+    if (kind !== 'command' && kind !== 'session') return
+    const payload = { jobId: fact.subject, kind }
     await enqueueJob(trx, { kind: 'shell.end-access', payload, idempotencyKey: fact.subject }, clock)
   })
-  jobs.register('shell.end-access', z.object({ jobId: z.string() }), async ({ jobId }) => {
-    await identity.revokeAccessKeysOf(jobId)
+  const accessOf = z.object({ jobId: z.string(), kind: z.enum(['command', 'session']).default('command') })
+  jobs.register('shell.end-access', accessOf, async ({ jobId, kind }) => {
+    await identity.revokeAccessKeysOf(kind === 'session' ? await notebooks.sessionIdOf(jobId) : jobId)
   })
 
   const reconstruction = await openReconstruction({
