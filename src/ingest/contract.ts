@@ -102,6 +102,8 @@ export const ingestContract = defineContract('ingest', {
         key: z.string().max(1024),
         sizeBytes: z.int().min(0),
         sha256: sha256Schema.optional(),
+        /** What was told before, null: nothing. Anything else expected by now: 409, with it in `expectedSha256`. */
+        replaces: sha256Schema.nullable().optional(),
         endOfRunSeen: z.boolean(),
         endedMs: z.int().nullable(),
       })

@@ -7,6 +7,7 @@ export const ingestFaults = catalogue('ingest', {
   fileChanged: { status: 409, title: 'The file changed while it was read', retry: true },
   fileUnreadable: { status: 500, title: 'The file cannot be read', retry: true },
   alreadyDifferent: { status: 409, title: 'The store holds another file of this name' },
+  expectsOtherwise: { status: 409, title: 'The platform expects other bytes of this file' },
   checksumMismatch: { status: 409, title: 'The store does not hold what was sent' },
   notVerified: { status: 503, title: 'The stored copy could not be verified yet', retry: true },
   noRoomToCompress: { status: 507, title: 'No room on the DAQ disk for a compressed copy', retry: true },

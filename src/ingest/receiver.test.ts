@@ -238,6 +238,24 @@ forEachDatabase('receiver', (open) => {
     expect(faults.filter((fault) => fault.resolvedMs === null)).toEqual([])
   })
 
+  test('a report that comes again after a newer one changes nothing', async () => {
+    const { logbook, put, simulate, reports } = await openRoom(open)
+    const key = 'lime/sim/run00009.mid'
+    const { bytes } = await simulate(9)
+    await put(key, bytes)
+    const right = createHash('sha256').update(bytes).digest('hex')
+    const first = { key, sizeBytes: 200, sha256: 'a'.repeat(64), endOfRunSeen: true, endedMs: 2000, replaces: null }
+    await reportClosed(reports, 'demo', 'sim:9', { ...first, sha256: right })
+    await reportClosed(reports, 'demo', 'sim:9', { ...first, sha256: right })
+    await expect(reportClosed(reports, 'demo', 'sim:9', first)).rejects.toMatchObject({
+      code: 'ingest.expects_otherwise',
+      extra: { expectedSha256: right },
+    })
+    expect((await logbook.showRun('demo', 'sim:9')).files[0]).toMatchObject({ state: 'safe', expectedSha256: right })
+    await reportClosed(reports, 'demo', 'sim:9', { ...first, replaces: right })
+    expect((await logbook.showRun('demo', 'sim:9')).files[0]).toMatchObject({ state: 'damaged' })
+  })
+
   test('a file that says another number is filed under its name, with a warning; a deleted file is said to be lost', async () => {
     const { logbook, put, announce, simulate, pathOf } = await openRoom(open)
     await put('lime/sim/run00021.mid', (await simulate(20)).bytes)

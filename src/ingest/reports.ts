@@ -30,6 +30,8 @@ export interface RunClosed {
   key: string
   sizeBytes: number
   sha256?: string | undefined
+  /** The expectation that this one takes the place of; a report that comes late, or twice, replaces nothing newer. */
+  replaces?: string | null | undefined
   endOfRunSeen: boolean
   endedMs: number | null
 }
@@ -87,6 +89,7 @@ export async function reportClosed(
     const run = await logbook.requireRun(experiment, reference, trx)
     const bucket = rawBucketOf(experiment)
     const file = await logbook.findFile(bucket, given.key, trx)
+    requireReplaced(given, file?.expectedSha256 ?? null)
     if (file === undefined || file.state === 'arriving' || file.state === 'lost') {
       await logbook.recordFile(trx, run.id, {
         bucket,
@@ -99,15 +102,25 @@ export async function reportClosed(
     } else if (file.sha256 !== null && given.sha256 !== undefined) {
       const object = { experiment, bucket, key: given.key }
       if (file.sha256 !== given.sha256) await raiseMismatch(logbook, trx, object, file, given.sha256)
-      else if (file.expectedSha256 !== null && file.expectedSha256 !== given.sha256) {
-        // What was told before is no longer on the machine's disk (a power cut took its end): the stored bytes are right.
+      else if (file.expectedSha256 !== given.sha256) {
         await logbook.recordFile(trx, run.id, { ...file, expectedSha256: given.sha256 })
+        // What was told before is no longer on the machine's disk (a power cut took its end): the stored bytes are right.
         const idempotencyKey = `${bucket}/${given.key}@${given.sha256}:${clock.nowMs()}`
-        await enqueueJob(trx, { kind: 'ingest.inspect', payload: object, idempotencyKey }, clock)
+        if (file.expectedSha256 !== null)
+          await enqueueJob(trx, { kind: 'ingest.inspect', payload: object, idempotencyKey }, clock)
       }
     }
     if (place.role === 'sidecar') return run
     return await logbook.markClosing(trx, run.id, { endedMs: given.endedMs, sizeBytes: given.sizeBytes })
+  })
+}
+
+function requireReplaced({ key, sha256, replaces }: RunClosed, expectedSha256: string | null): void {
+  if (sha256 === undefined || replaces === undefined || expectedSha256 === null) return
+  if (expectedSha256 === sha256 || expectedSha256 === replaces) return
+  throw ingestFaults.expectsOtherwise(`Of ${key} other bytes are expected by now (SHA-256 ${expectedSha256}).`, {
+    hint: 'Say which expectation is replaced, if these bytes are the newer ones.',
+    extra: { expectedSha256 },
   })
 }
 

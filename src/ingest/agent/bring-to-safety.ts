@@ -68,13 +68,14 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
     )
   }
   await failpoint('agent.before-safe')
-  const safeMs = Date.now()
   const stamp = copy?.originalStamp ?? sent.stamp
+  await requireUnchanged(file, stamp)
+  const safeMs = Date.now()
   const record = { file: file.name, stamp, bucket, key, sizeBytes, sha256: sent.sha256, verifiedBy, safeMs }
   await journal.writeSafe(copy ? { ...record, originalSha256: copy.originalSha256 } : record)
   await journal.forgetUpload(file.name)
   if (copy) await forgetCopy(journal, file.name)
-  // A file that grew meanwhile is met by the next scan: it is then neither closed nor safe any more.
+  // A file that grows from here on is met by the next scan: it is then neither closed nor safe any more.
   if (sameStamp(file.stamp, stamp)) file.phase = 'safe'
   await reporter.succeeded(platform, file)
   const tookMs = Math.round(performance.now() - startedMs)
@@ -89,6 +90,19 @@ export async function bringToSafety(options: SafetyOptions): Promise<void> {
     verifiedBy,
     tookMs,
   })
+}
+
+/** The sending may have taken long, and whoever writes the file may have only rested: what is stored is then not this file. */
+async function requireUnchanged(file: WatchedFile, stamp: Stamp): Promise<void> {
+  if (sameStamp(await stampOfPath(file.path), stamp)) return
+  throw ingestFaults.fileChanged(`${file.path} changed while it was sent.`, {
+    hint: 'It counted as closed too early: write an end of run, or give the agent a longer --idle. The store holds what was sent.',
+  })
+}
+
+async function stampOfPath(path: string): Promise<Stamp> {
+  const found = await stat(path)
+  return { sizeBytes: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
 }
 
 async function compressed({ file, closedStamp, journal, reporter, signal }: SafetyOptions): Promise<CompressedCopy> {
@@ -139,7 +153,6 @@ async function alreadyStored({ file, platform, signal }: SafetyOptions, body: Bo
   const there =
     status !== undefined && status.sha256 !== null && (status.state === 'safe' || status.state === 'damaged')
   if (!there) return undefined
-  const found = await stat(body.path)
-  const stamp: Stamp = { sizeBytes: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
+  const stamp = await stampOfPath(body.path)
   return { stamp, sha256: await hashFile(body.path, signal), refused: undefined }
 }

@@ -257,13 +257,14 @@ export class Reporter {
     const tellClosed =
       phase === 'closed' && told.closed !== closing && (file.role === 'raw' || file.sha256 !== undefined)
     if (tellClosed) {
-      await platform.closed(run, {
+      const report = {
         key: file.key,
         sizeBytes,
-        ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
         endOfRunSeen: growing?.endOfRunSeen ?? false,
         endedMs: growing?.endedMs ?? null,
-      })
+      }
+      if (file.sha256 === undefined) await platform.closed(run, report)
+      else await tellBytes(platform, file, { ...report, sha256: file.sha256 })
       if (told.closed === undefined) this.say({ event: 'run-ended', file: file.name, run, sizeBytes: stamp.sizeBytes })
       told.closed = closing
     }
@@ -281,6 +282,19 @@ export class Reporter {
       await this.#troubles.forget(file.name)
     }
   }
+}
+
+type Closing = Parameters<Platform['closed']>[1]
+
+/** The platform's expectation is replaced knowingly: a report that comes again when a newer one was heard changes nothing. */
+async function tellBytes(platform: Platform, { run, told }: WatchedFile, report: Closing & { sha256: string }) {
+  try {
+    await platform.closed(run, { ...report, replaces: told.expected ?? null })
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'ingest.expects_otherwise') throw error
+    await platform.closed(run, { ...report, replaces: String(error.extra?.expectedSha256) })
+  }
+  told.expected = report.sha256
 }
 
 const runFilesFirst = (one: WatchedFile, other: WatchedFile): number =>

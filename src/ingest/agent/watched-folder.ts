@@ -31,7 +31,7 @@ export interface WatchedFile {
   retryAtMs: number
   trouble: Fault | undefined
   /** What the platform has been told, so that nothing is told twice. */
-  told: { opened?: string; progress?: number; closed?: string; trouble?: string; refused?: string }
+  told: { opened?: string; progress?: number; closed?: string; expected?: string; trouble?: string; refused?: string }
 }
 
 export interface FolderOptions {
