@@ -26,11 +26,11 @@ interface JobAnswer {
 }
 
 const final = ['done', 'failed', 'cancelled']
-/** Two attempts at the same time would meet in the lock of this file. */
+/** Two attempts at the same time would meet in the lock of this file; a flock that is killed itself has met nobody. */
 const script = (number: number, seconds: number) => `
 mkdir -p /data/${experiment}-work/effects
 exec 9>>/data/${experiment}-work/effects/${number}
-flock -n 9 || { echo overlap >> /data/${experiment}-work/effects/${number}; exit 66; }
+flock -n 9 || { [ $? = 1 ] && echo overlap >> /data/${experiment}-work/effects/${number}; exit 66; }
 echo begin >&9
 sleep ${seconds}
 echo ${number} > /out/number

@@ -98,15 +98,18 @@ export function attemptsOf({ platform }: World): Attempt[] {
     const claim = join(folder, name, 'claim')
     if (existsSync(join(folder, name, 'done.json'))) continue
     const shimPid = pidIn(join(claim, 'shim.json'))
-    if (shimPid === undefined || !isAlive(shimPid)) continue
+    if (shimPid === undefined) continue
     attempts.push({ name, jobId: name.split('.')[0]!, shimPid, payloadPid: pidIn(join(claim, 'payload.json')) })
   }
   return attempts
 }
 
+/** Of a process that lives and is the one that was written down: the number of a dead one is soon another's, or a thread's. */
 function pidIn(path: string): number | undefined {
   try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as { pid: number }).pid
+    const { pid, startTicks } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; startTicks: number }
+    const behindName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!
+    return isAlive(pid) && Number(behindName.split(' ')[19]) === startTicks ? pid : undefined
   } catch {
     return undefined
   }
