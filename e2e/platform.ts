@@ -3,7 +3,7 @@
  * imports the program.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -28,11 +28,17 @@ export interface RunningPlatform {
 }
 
 export async function startPlatform(
-  options: { home?: string; environment?: NodeJS.ProcessEnv } = {},
+  options: {
+    home?: string
+    environment?: NodeJS.ProcessEnv
+    /** Text of cygnet.yaml for this port. */
+    settings?: (port: number) => string
+  } = {},
 ): Promise<RunningPlatform> {
   const ownHome = options.home === undefined
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'cygnet-e2e-'))
   const port = await freePortPair()
+  if (options.settings !== undefined) writeFileSync(join(home, 'cygnet.yaml'), options.settings(port))
   let child: ChildProcess | undefined
   const platform: RunningPlatform = {
     home,

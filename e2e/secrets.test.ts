@@ -70,6 +70,12 @@ test('a run, an upload, a session and a job; then nothing secret stands where it
   const bundle = join(platform.home, 'support.tar.gz')
   expect((await runCygnet(['support', '--home', platform.home, '--out', bundle])).code).toBe(0)
   places.set('support bundle', execFileSync('tar', ['-xzOf', bundle], { encoding: 'latin1', maxBuffer: 1e9 }))
+  const audit = await fetch(`${platform.platformUrl}/api/identity/audit/export`, {
+    headers: { authorization: `Bearer ${scenario.token}` },
+  })
+  const rows = await audit.text()
+  expect(rows.split('\n').length).toBeGreaterThan(10)
+  places.set('the audit', rows)
   expect([...places.keys()].filter((place) => place.endsWith('.log')).length).toBeGreaterThanOrEqual(3)
   for (const [place, text] of places)
     for (const [what, secret] of canaries) expect(text.includes(secret), `${what} in ${place}`).toBe(false)

@@ -42,7 +42,8 @@ export const importRules: IForbiddenRuleType[] = [
       path: '^src/[^/]+/',
       pathNot: [
         '^src/shell/',
-        '^src/[^/]+/(index|contract|commands|gateway)\\.ts$',
+        // 'testing' is for tests: see testing-is-for-tests.
+        '^src/[^/]+/(index|contract|commands|gateway|testing)\\.ts$',
         '^src/[^/]+/pages/index\\.tsx?$',
         '^src/foundation/[^/]+$',
       ],
@@ -53,7 +54,7 @@ export const importRules: IForbiddenRuleType[] = [
     severity: 'error',
     from: {
       path: '^src/([^/]+)/',
-      pathNot: ['^src/shell/', '^src/[^/]+/(index|commands\\.test|campaign-commands\\.test)\\.ts$'],
+      pathNot: ['^src/shell/', '^src/[^/]+/index\\.ts$', 'commands\\.test\\.ts$'],
     },
     to: { path: '^src/[^/]+/commands\\.ts$' },
   },
@@ -68,7 +69,15 @@ export const importRules: IForbiddenRuleType[] = [
     comment: 'Pages import contracts, foundation/browser*, npm packages and pages of their own room.',
     severity: 'error',
     from: { path: '^src/([^/]+)/pages/', pathNot: '\\.test\\.tsx?$' },
-    to: { path: '^src/', pathNot: ['^src/$1/pages/', '^src/[^/]+/contract\\.ts$', '^src/foundation/browser[^/]*$'] },
+    to: {
+      path: '^src/',
+      pathNot: [
+        '^src/$1/pages/',
+        '^src/[^/]+/contract\\.ts$',
+        '^src/$1/[^/]+/contract\\.ts$',
+        '^src/foundation/browser[^/]*$',
+      ],
+    },
   },
   {
     name: 'web-app-runs-in-browsers',
@@ -119,11 +128,11 @@ export const importRules: IForbiddenRuleType[] = [
         '\\.contract\\.ts$',
         '(^|/)test-[^/]+\\.ts$',
         '(^|/)sample-[^/]+\\.ts$',
-        'testing\\.ts$',
+        'testing[^/]*\\.ts$',
         forTests,
       ],
     },
-    to: { path: ['^src/foundation/testing\\.ts$', '^src/foundation/adapters/test-'] },
+    to: { path: ['^src/[^/]+/testing\\.ts$', '^src/foundation/adapters/test-'] },
   },
   {
     name: 'no-cycles',

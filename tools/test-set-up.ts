@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -80,29 +80,71 @@ function apt(argv: string[]): boolean {
  * which tests find it: CYGNET_TEST_PYTHON, and its commands (aws) on the PATH.
  */
 export async function setUpPython(environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
-  const requirements = join(import.meta.dirname, 'test-requirements.txt')
-  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 16)
-  const folder = join(cacheFolder(), 'test-python', hash)
-  const python = join(folder, 'bin', 'python3')
+  const python = pythonEnvironment(
+    'test-requirements.txt',
+    'test-python',
+    'the Python environment of the tests (boto3, aws, scikit-learn, pyarrow, uproot, onnx)',
+  )
+  if (python === undefined) return {}
+  return { CYGNET_TEST_PYTHON: python, PATH: `${join(python, '..')}:${environment.PATH ?? ''}` }
+}
+
+/** The identity provider of the tests, written by others, in an environment of its own: CYGNET_TEST_ISSUER_PYTHON. */
+export async function setUpIssuer(): Promise<NodeJS.ProcessEnv> {
+  const python = pythonEnvironment(
+    'test-issuer-requirements.txt',
+    'test-issuer',
+    'the identity provider of the tests (Canaille)',
+  )
+  return python === undefined ? {} : { CYGNET_TEST_ISSUER_PYTHON: python }
+}
+
+/** Keycloak, for the long tests of identity: CYGNET_TEST_KEYCLOAK. Needs Maven, and Java 17 to run. */
+export async function setUpKeycloak(): Promise<NodeJS.ProcessEnv> {
+  const version = '26.0.7'
+  const folder = join(cacheFolder(), 'test-keycloak', version)
+  const home = join(folder, `keycloak-${version}`)
   const stamp = join(folder, '.complete')
   if (!existsSync(stamp)) {
-    console.log('Making the Python environment of the tests (boto3, aws, scikit-learn, pyarrow, uproot, onnx) …')
+    console.log('Fetching Keycloak …')
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    const options = ['-q', '--disable-pip-version-check', '--no-input', '-r', requirements]
-    const steps = [
-      ['python3', '-m', 'venv', folder],
-      [python, '-m', 'pip', 'install', '--only-binary', ':all:', ...options],
-    ]
-    // awscli's dependencies all come as wheels; should one not, the second try may build it.
-    const made = steps.every(tell) || tell([python, '-m', 'pip', 'install', ...options])
-    if (!made) {
-      console.log('It could not be made; tests that need it are skipped.')
+    const artifact = `-Dartifact=org.keycloak:keycloak-quarkus-dist:${version}:zip`
+    const unpack = ['mvn', '-q', '-B', 'dependency:unpack', artifact, `-DoutputDirectory=${folder}`]
+    if (!isCommand('mvn') || !isCommand('java') || !tell(unpack) || !existsSync(home)) {
+      console.log('It could not be had; tests that need it are skipped.')
       return {}
     }
+    chmodSync(join(home, 'bin', 'kc.sh'), 0o755)
     writeFileSync(stamp, '')
   }
-  return { CYGNET_TEST_PYTHON: python, PATH: `${join(folder, 'bin')}:${environment.PATH ?? ''}` }
+  return { CYGNET_TEST_KEYCLOAK: home }
+}
+
+/** The python of an environment with these requirements; kept in the cache. Undefined: it could not be made. */
+function pythonEnvironment(fileName: string, folderName: string, what: string): string | undefined {
+  const requirements = join(import.meta.dirname, fileName)
+  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 16)
+  const folder = join(cacheFolder(), folderName, hash)
+  const python = join(folder, 'bin', 'python3')
+  const stamp = join(folder, '.complete')
+  if (existsSync(stamp)) return python
+  console.log(`Making ${what} …`)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const options = ['-q', '--disable-pip-version-check', '--no-input', '-r', requirements]
+  const steps = [
+    ['python3', '-m', 'venv', folder],
+    [python, '-m', 'pip', 'install', '--only-binary', ':all:', ...options],
+  ]
+  // Nearly everything comes as wheels; should something not, the second try may build it.
+  const made = steps.every(tell) || tell([python, '-m', 'pip', 'install', ...options])
+  if (!made) {
+    console.log('It could not be made; tests that need it are skipped.')
+    return undefined
+  }
+  writeFileSync(stamp, '')
+  return python
 }
 
 function tell(argv: string[]): boolean {

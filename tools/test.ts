@@ -14,7 +14,7 @@ import { printCheck, runChecks } from './check.ts'
 import { rooms } from './rooms.ts'
 import { root } from './sources.ts'
 import type { Tally } from './tally-reporter.ts'
-import { setUpPackages, setUpPython } from './test-set-up.ts'
+import { setUpIssuer, setUpKeycloak, setUpPackages, setUpPython } from './test-set-up.ts'
 
 const { values } = parseArgs({ options: { long: { type: 'string' } } })
 /** A step that hangs is a failure, not a night without answer. */
@@ -34,7 +34,8 @@ const environment: NodeJS.ProcessEnv = {
   ...(values.long !== undefined && { CYGNET_LONG: values.long }),
 }
 await setUpPackages()
-Object.assign(environment, await setUpPython(environment))
+Object.assign(environment, await setUpPython(environment), await setUpIssuer())
+if (values.long === 'identity') Object.assign(environment, await setUpKeycloak())
 
 if (values.long === undefined) {
   heading('checks')

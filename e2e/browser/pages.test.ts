@@ -30,7 +30,9 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
     const stranger = await browser.newContext()
     const page = await stranger.newPage()
     await page.goto(at(`/e/${experiment}/runs?kind=data`))
-    await page.getByText('This page needs a sign-in link').waitFor()
+    await page.getByText('Passkeys do not work at this address (127.0.0.1)').waitFor()
+    await page.getByText('With a one-time link').click()
+    await page.getByText('cygnet admin-link').waitFor()
     expect(await seriousFaults(page)).toEqual([])
     await picture(page, 'sign-in')
     const link = await freshLink(platform)
@@ -67,6 +69,9 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
         job: [`/e/${experiment}/jobs/${jobs.items[0]!.id}`, 'Peak memory'],
         sessions: [`/e/${experiment}/sessions`, 'Software'],
         people: [`/e/${experiment}/people`, 'DAQ machines'],
+        audit: [`/e/${experiment}/audit`, 'From address'],
+        'audit-site': ['/site/audit', 'Is it whole?'],
+        'audit-empty': ['/site/audit?actor=somebody-else', 'No row matches'],
         me: ['/me', 'Access keys'],
         status: ['/status', 'SERVING'],
       }

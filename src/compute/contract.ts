@@ -147,6 +147,8 @@ export const computeConfig = z.object({
   sandbox: z.enum(['auto', 'off']).default('auto'),
   /** off: limits as on a machine whose cgroups cannot be used, by watching. */
   cgroups: z.enum(['auto', 'off']).default('auto'),
+  /** What becomes of running jobs of a person who may no longer have them; sessions end in any case. */
+  whenRightsEnd: z.enum(['end', 'finish']).default('end'),
   /** With less free than this, a job that goes on filling the disk is ended. */
   diskReserveMiB: z.number().int().min(0).default(2048),
 })

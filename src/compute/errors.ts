@@ -8,6 +8,7 @@ export const computeErrors = catalogue('compute', {
   noSuchEnvironment: { status: 422, title: 'No such environment' },
   unknownKind: { status: 422, title: 'Unknown kind of job' },
   tooLarge: { status: 422, title: 'The job asks for more than the machine has' },
+  beyondPolicy: { status: 422, title: 'More than the policy of the group allows' },
   keyReused: { status: 409, title: 'The idempotency key belongs to another request' },
   alreadyEnded: { status: 409, title: 'The job has ended' },
   sandboxMissing: { status: 503, title: 'User code cannot be isolated on this machine' },

@@ -355,15 +355,20 @@ export class Executor {
       await transact(database, async (trx: store.ComputeTransaction) => {
         const measured = end.measured ?? { cpuSeconds: null, peakMemoryBytes: null }
         const outcome: AttemptOutcome = verdict.next === 'succeed' ? 'succeeded' : verdict.outcome
-        const cancelled = (await store.findJob(trx, job.id))?.cancel_requested_ms !== null
+        const current = await store.findJob(trx, job.id)
+        const cancelled = current?.cancel_requested_ms !== null
+        const because = cancelled ? (current?.reason ?? 'cancelled on request') : ''
         const wall = done === undefined ? null : (done.endedMs - done.startedMs) / 1000
         const final =
           verdict.next === 'again' && cancelled
-            ? { state: 'cancelled' as const, reason: 'cancelled on request' }
+            ? { state: 'cancelled' as const, reason: because }
             : verdict.next === 'succeed'
               ? { state: 'succeeded' as const, reason: done?.note ?? null }
               : verdict.next === 'end'
-                ? { state: verdict.state, reason: verdict.reason }
+                ? {
+                    state: verdict.state,
+                    reason: verdict.state === 'cancelled' && cancelled ? because : verdict.reason,
+                  }
                 : undefined
         isLast = final !== undefined
         const moved =

@@ -13,7 +13,18 @@ export {
   type JobOutput,
   type SandboxStatus,
 } from './contract.ts'
-export type { JobSpec, JobKind, JobDone, RunningJob, Launch, Mount, Workspace, DoneMarker } from './model.ts'
+export type {
+  JobSpec,
+  JobKind,
+  JobDone,
+  RunningJob,
+  Launch,
+  Mount,
+  WorkLimits,
+  Workspace,
+  DoneMarker,
+} from './model.ts'
+export { fitted, requireEnvironment, requireWithin } from './work-limits.ts'
 export type { EnvironmentResolver, ResolvedEnvironment } from './command-kind.ts'
 export { findPython, closedFolder, type Python } from './sandbox/python.ts'
 export { bubblewrapRequirement } from './sandbox/bubblewrap.ts'

@@ -5,9 +5,10 @@ import { appendFact } from '../foundation/facts.ts'
 import { uuid7 } from '../foundation/ids.ts'
 import type { Clock } from '../foundation/time.ts'
 import { computeErrors } from './errors.ts'
-import type { JobSpec, RunningJob } from './model.ts'
+import type { JobSpec, RunningJob, WorkLimits } from './model.ts'
+import { requireSessions, requireWithin } from './work-limits.ts'
 import { chooseNext, sumOf, type Demand, type Slots } from './queue.ts'
-import { liveStates, shownState } from './states.ts'
+import { endedStates, liveStates, shownState } from './states.ts'
 import type { AttemptOutcome, ComputeTables, JobTable, StoredState } from './tables.ts'
 
 export type JobRow = Selectable<JobTable>
@@ -32,8 +33,10 @@ export async function insertJob(
   spec: JobSpec,
   capacity: Slots,
   clock: Clock,
+  limits: WorkLimits = {},
 ): Promise<JobRow> {
   const { cpuMilli, memoryMiB, walltimeMs } = spec.request
+  requireWithin(spec.request, limits)
   if (memoryMiB > capacity.memoryMiB || (spec.class !== 'interactive' && cpuMilli > capacity.cpuMilli)) {
     throw computeErrors.tooLarge(
       `It asks for ${cpuMilli / 1000} cores and ${memoryMiB} MiB; this machine gives jobs ${capacity.cpuMilli / 1000} cores and ${capacity.memoryMiB} MiB.`,
@@ -93,6 +96,7 @@ export async function insertJob(
     .executeTakeFirst()
   if (inserted !== undefined) {
     await tell(trx, 'compute.job-submitted', inserted, clock)
+    if (spec.class === 'interactive') await requireFewSessions(trx, spec, limits)
     return inserted
   }
   const existing = await trx
@@ -107,6 +111,51 @@ export async function insertJob(
     })
   }
   return existing
+}
+
+/** Counted with the new one in it, and after it was told: whoever tells waits for the others that do. */
+async function requireFewSessions(trx: ComputeTransaction, spec: JobSpec, limits: WorkLimits): Promise<void> {
+  if (limits.sessions === undefined) return
+  const { sessions } = await trx
+    .selectFrom('compute_job')
+    .select((row) => row.fn.countAll<number>().as('sessions'))
+    .where('owner_id', '=', spec.ownerId)
+    .where('experiment', '=', spec.experiment)
+    .where('class', '=', 'interactive')
+    .where('state', 'not in', [...endedStates])
+    .executeTakeFirstOrThrow()
+  requireSessions(Number(sessions), limits)
+}
+
+/** A job that waits and has no end of its waiting is held: nothing but `release` takes it up again. Answers which. */
+export async function hold(
+  trx: ComputeTransaction,
+  jobIds: readonly string[],
+  reason: string,
+  clock: Clock,
+): Promise<string[]> {
+  if (jobIds.length === 0) return []
+  const rows = await trx
+    .updateTable('compute_job')
+    .set({ state: 'parked', reason, since_ms: clock.nowMs(), until_ms: null })
+    .where('id', 'in', jobIds)
+    .where('state', 'in', ['queued', 'parked'])
+    .returning('id')
+    .execute()
+  return rows.map((row) => row.id)
+}
+
+export async function release(trx: ComputeTransaction, jobIds: readonly string[], clock: Clock): Promise<string[]> {
+  if (jobIds.length === 0) return []
+  const rows = await trx
+    .updateTable('compute_job')
+    .set({ state: 'queued', reason: null, since_ms: clock.nowMs() })
+    .where('id', 'in', jobIds)
+    .where('state', '=', 'parked')
+    .where('until_ms', 'is', null)
+    .returning('id')
+    .execute()
+  return rows.map((row) => row.id)
 }
 
 /** Gives free slots to the next jobs: attempt k+1 is written before anything of it exists. */
@@ -125,7 +174,11 @@ export async function startNext(
       row.or([
         row('state', '=', 'queued'),
         // Parked in what is now the future: the clock was put back, and nobody waits for it to come again.
-        row.and([row('state', '=', 'parked'), row.or([row('until_ms', '<=', nowMs), row('since_ms', '>', nowMs)])]),
+        row.and([
+          row('state', '=', 'parked'),
+          row('until_ms', 'is not', null),
+          row.or([row('until_ms', '<=', nowMs), row('since_ms', '>', nowMs)]),
+        ]),
       ]),
     )
     .orderBy('priority')

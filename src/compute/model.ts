@@ -73,6 +73,20 @@ export interface Launch {
   session?: boolean
 }
 
+/** What policies leave a person; what is absent does not limit. `by`: whose policy each figure is, and so whom to ask. */
+export interface WorkLimits {
+  cores?: number | undefined
+  memoryBytes?: number | undefined
+  walltimeMs?: number | undefined
+  /** At once. */
+  sessions?: number | undefined
+  /** Names of software environments. */
+  environments?: readonly string[] | undefined
+  by?:
+    | Readonly<Partial<Record<'cores' | 'memoryBytes' | 'walltimeMs' | 'sessions' | 'environments', string>>>
+    | undefined
+}
+
 /** A person's place on the platform: who the payload is on the machine and what it sees. */
 export interface Workspace {
   personName: string

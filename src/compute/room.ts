@@ -16,7 +16,7 @@ import { Executor } from './executor.ts'
 import { writePrivateFile } from './job-folder.ts'
 import * as store from './job-store.ts'
 import { requireSandbox } from './launch.ts'
-import type { JobKind, JobSpec, Workspace } from './model.ts'
+import type { JobKind, JobSpec, WorkLimits, Workspace } from './model.ts'
 import { sumOf } from './queue.ts'
 import { releaseCgroups } from './sandbox/cgroups.ts'
 import { openSandbox, type Sandbox } from './sandbox/sandbox.ts'
@@ -35,6 +35,8 @@ export interface ComputeOptions {
   ports: { platform: number; s3: number }
   /** Ids whose work may run without a sandbox, now: the person who started Cygnet, and the platform itself. */
   trustedOwnerIds: () => readonly string[]
+  /** What policies leave a person of this machine in the experiment; absent: everything that it has. */
+  limitsOf?(ownerId: string, experiment: string): WorkLimits
   /** Who a job's owner is on this machine and what of the experiment's data the job sees. */
   workspaceOf(ownerId: string, experiment: string): Promise<Workspace>
   /** PATH to look for bwrap and python3 on. */
@@ -67,10 +69,17 @@ export interface Compute {
   /** Throws compute.sandbox_missing if this person's code may not run here. */
   requireSandbox(ownerId: string): Promise<void>
   /** Asks for the end of a job; answers at once. The job is `cancelled` when nothing of it lives. */
-  cancel(jobId: string): Promise<Job>
+  cancel(jobId: string, because?: string): Promise<Job>
   /** Throws compute.no_such_job. */
   show(jobId: string): Promise<Job>
   list(filter: JobFilter): Promise<{ items: Job[]; nextCursor: string | null }>
+  /** Jobs and sessions that have not ended, in every experiment: of these people, or of all. */
+  living(ownerIds?: readonly string[]): Promise<Job[]>
+  /** Waiting jobs do not start until they are released, whatever else is free; the others are left alone. */
+  hold(jobIds: readonly string[], reason: string): Promise<void>
+  release(jobIds: readonly string[]): Promise<void>
+  /** What policies leave the person of cores, memory and time in the experiment. */
+  limitsOf(ownerId: string, experiment: string): WorkLimits
   /** Resolves when the job has ended, with its end. */
   ended(jobId: string, signal?: AbortSignal): Promise<Job>
   /** Resolves at the next change of the job, or after the time. */
@@ -184,34 +193,28 @@ export function openCompute(options: ComputeOptions): Compute {
     },
     async submit(trx, spec) {
       if (!kinds.has(spec.kind)) throw computeErrors.unknownKind(`There is no kind of job called ${spec.kind}.`)
-      return jobOf(await store.insertJob(trx, spec, capacity, clock))
+      const limits = options.limitsOf?.(spec.ownerId, spec.experiment)
+      return jobOf(await store.insertJob(trx, spec, capacity, clock, limits))
     },
     async requireSandbox(ownerId) {
       requireSandbox(await whichSandbox(), ownerId, options.trustedOwnerIds())
     },
-    async cancel(jobId) {
+    async cancel(jobId, because = 'cancelled on request') {
       const row = await load(jobId)
       if (endedStates.includes(row.state)) return jobOf(row)
       const now = await transact(database, async (trx: store.ComputeTransaction) => {
         await trx
           .updateTable('compute_job')
-          .set({ cancel_requested_ms: clock.nowMs() })
+          .set({ cancel_requested_ms: clock.nowMs(), reason: because })
           .where('id', '=', jobId)
           .where('cancel_requested_ms', 'is', null)
           .execute()
         const current = (await store.findJob(trx, jobId))!
         if (current.state !== 'queued' && current.state !== 'parked') return current
-        await store.endJob(
-          trx,
-          jobId,
-          current.attempt,
-          { state: 'cancelled', reason: 'cancelled before it began', endedMs: clock.nowMs() },
-          clock,
-        )
+        const reason = because === 'cancelled on request' ? 'cancelled before it began' : because
+        await store.endJob(trx, jobId, current.attempt, { state: 'cancelled', reason, endedMs: clock.nowMs() }, clock)
         const running = store.runningJobOf(current, join(context.jobsFolder, 'none'))
-        await kinds
-          .get(current.kind)
-          ?.ended?.(trx, running, { state: 'cancelled', reason: 'cancelled before it began' })
+        await kinds.get(current.kind)?.ended?.(trx, running, { state: 'cancelled', reason })
         return current
       })
       if (liveStates.includes(now.state)) await requireExecutor().stop(jobId, now.attempt)
@@ -233,6 +236,25 @@ export function openCompute(options: ComputeOptions): Compute {
       const items = rows.slice(0, filter.limit).map((row) => jobOf(row))
       return { items, nextCursor: rows.length > filter.limit ? items.at(-1)!.id : null }
     },
+    async living(ownerIds) {
+      if (ownerIds?.length === 0) return []
+      let query = tables
+        .selectFrom('compute_job')
+        .selectAll()
+        .where('state', 'not in', [...endedStates])
+      if (ownerIds !== undefined) query = query.where('owner_id', 'in', ownerIds)
+      const rows = await query.orderBy('id').execute()
+      return rows.map((row) => jobOf(row))
+    },
+    async hold(jobIds, reason) {
+      const held = await transact(database, (trx: store.ComputeTransaction) => store.hold(trx, jobIds, reason, clock))
+      for (const id of held) tellChange(id)
+    },
+    async release(jobIds) {
+      const released = await transact(database, (trx: store.ComputeTransaction) => store.release(trx, jobIds, clock))
+      for (const id of released) tellChange(id)
+    },
+    limitsOf: (ownerId, experiment) => options.limitsOf?.(ownerId, experiment) ?? {},
     async ended(jobId, signal) {
       for (;;) {
         signal?.throwIfAborted()

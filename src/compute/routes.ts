@@ -8,6 +8,7 @@ import { computeContract } from './contract.ts'
 import { computeErrors } from './errors.ts'
 import { followLog } from './log-stream.ts'
 import type { Compute } from './room.ts'
+import { fitted, requireEnvironment } from './work-limits.ts'
 
 const defaultRequest = { cpuMilli: 1000, memoryMiB: 1024, walltimeMs: 3_600_000 }
 
@@ -30,6 +31,8 @@ export function computeRoutes(
       },
       async submitJob({ params, body }, { caller }) {
         await compute.requireSandbox(caller.id)
+        const limits = compute.limitsOf(caller.id, params.experiment)
+        requireEnvironment(body.environment, limits)
         return await transact(database, (trx) =>
           compute.submit(trx, {
             kind: 'command',
@@ -39,7 +42,7 @@ export function computeRoutes(
             ownerName: caller.name,
             class: body.class,
             payload: { argv: body.argv, environment: body.environment },
-            request: { ...defaultRequest, ...body.request },
+            request: { ...fitted(defaultRequest, limits), ...body.request },
             ...(body.retry && { retry: body.retry }),
             ...(body.idempotencyKey !== undefined && { idempotencyKey: body.idempotencyKey }),
           }),

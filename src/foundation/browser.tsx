@@ -3,6 +3,9 @@
  * Pages import this, `browser-plot.tsx`, contracts and npm packages, nothing else.
  */
 export { messagesOf } from './browser/messages.ts'
+export { chooseLanguage, currentLanguage, languages, showLanguage, useLanguage } from './browser/language.ts'
+export type { Language } from './browser/language.ts'
+export { LanguageSwitch } from './browser/language-switch.tsx'
 export { formatAge, formatBytes, formatCount, formatDuration, formatMoment, significant } from './browser/format.ts'
 export type { Zone } from './browser/format.ts'
 export { Age, Moment, ZoneContext, useNow, useZone } from './browser/time.tsx'
@@ -13,6 +16,7 @@ export { MeContext, useMay, useMe } from './browser/me.ts'
 export type { Me } from './browser/me.ts'
 export { LiveContext, useLive } from './browser/live.ts'
 export type { LiveState } from './browser/live.ts'
+export { liftRefusals } from './browser/refusals.ts'
 export { useQueryState } from './browser/url-state.ts'
 export type { QueryState } from './browser/url-state.ts'
 export { SlotContext, useSlots } from './browser/slots.ts'

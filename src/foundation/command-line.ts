@@ -41,6 +41,8 @@ export interface Output {
   ): void
   /** One JSON value on standard output, whether or not `--json` was given. */
   json(value: unknown): void
+  /** One text as it is, for `$(…)`; with `--json` as a JSON string. */
+  text(value: string): void
   /** Talk for people, on standard error. */
   line(text: string): void
   /** What is going on right now: one line that replaces itself on a terminal; '' ends it. */
@@ -72,6 +74,10 @@ export function createOutput({ json, stdout, stderr }: { json: boolean } & Outpu
     json(value) {
       clearProgress()
       stdout.write(`${JSON.stringify(value)}\n`)
+    },
+    text(value) {
+      clearProgress()
+      stdout.write(json ? `${JSON.stringify(value)}\n` : `${value}\n`)
     },
     line(text) {
       clearProgress()

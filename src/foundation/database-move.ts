@@ -37,8 +37,11 @@ export interface MoveOptions {
   copiesFolder: string
   log?: Logger
   onProgress?: (progress: MoveProgress) => void
-  /** Called when both are proven equal, while nobody else can write either; makes `to` the one that is used. */
-  switchOver(): Promise<void>
+  /**
+   * Called when both are proven equal, while nobody else can write either; makes `to`, which it is given, the one that is
+   * used.
+   */
+  switchOver(copy: OpenedDatabase): Promise<void>
 }
 
 export interface MoveProgress {
@@ -84,7 +87,7 @@ export async function moveDatabase(options: MoveOptions): Promise<MoveReport> {
   if (compared.differences.length > 0) throw notEqual(compared.differences)
   await target.kysely.updateTable(moveTable).set({ state: 'verified' }).where('name', '=', '').execute()
   await failpoint('move.verified')
-  await options.switchOver()
+  await options.switchOver(target)
   await endMove(target)
   await failpoint('move.finished')
   return { tables: compared.digests, resumedRows, putAside }

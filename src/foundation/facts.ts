@@ -80,6 +80,18 @@ export async function appendFact(trx: AnyTransaction, fact: NewFact, clock: Cloc
   return { sequence }
 }
 
+/**
+ * Waits until the caller's is the only transaction that appends, until it ends: for whatever else must be written in
+ * the order of the commits. One that takes its turn first never waits for a lock while another waits for the turn.
+ */
+export async function takeTurn(trx: AnyTransaction): Promise<void> {
+  await own(trx)
+    .updateTable('fact_log')
+    .set((row) => ({ sequence: row('sequence', '+', 0) }))
+    .where('id', '=', 1)
+    .execute()
+}
+
 export function openFacts({ database, log }: { database: OpenedDatabase; clock: Clock; log: Logger }): Facts {
   const kysely = database.kysely as Kysely<FoundationTables>
   const followers = new Map<string, Follower>()

@@ -25,10 +25,19 @@ export interface Gate {
   authenticate(request: FastifyRequest): Promise<Caller>
   /** Throws a Fault 401 or 403 unless the caller may do this there (`undefined` = the whole site), to this thing. */
   require(caller: Caller, action: string, experiment: string | undefined, about?: About): void
+  /**
+   * For an answer that goes on for long: the same caller as he is now; throws when he is no longer signed in, or not
+   * with what he began with. Keeps no sign-in alive.
+   */
+  still?(request: FastifyRequest, caller: Caller): Promise<Caller>
+  /** Calls whenever somebody's rights have changed; answers what ends it. */
+  onChange?(listener: () => void): () => void
+  /** Hears of everything that a route answers instead of what was asked for. */
+  refused?(request: FastifyRequest, error: unknown): void
 }
 
-/** What is known of the thing, in the words of the policy: `ownerId`, or `bucket`, `key` and `purpose`. */
-export type About = Readonly<Record<string, string | undefined>>
+/** What is known of the thing, in the words of the policy: `ownerId`, or `bucket`, `key`, `purpose` and `listing`. */
+export type About = Readonly<Record<string, string | boolean | undefined>>
 
 export interface RequestContext {
   caller: Caller
@@ -119,6 +128,7 @@ export function bindRoutes<AnyRoutes extends Routes>(
         try {
           await answer(route, handler, gate, request, reply)
         } catch (error) {
+          gate.refused?.(request, error)
           await sendFault(error, request, reply)
         }
         return reply
@@ -136,16 +146,21 @@ async function answer(route: Route, handler: AnyHandler, gate: Gate, request: Fa
   const input = checkInput(route, request)
   const { permission } = route
   let asked = typeof permission === 'string' || permission.of !== 'loaded'
+  const granted: Granted[] = []
   if (typeof permission === 'object' && permission.of !== 'loaded') {
-    gate.require(caller, permission.action, permission.of === 'site' ? undefined : experimentOf(permission.of, input))
+    const experiment = permission.of === 'site' ? undefined : experimentOf(permission.of, input)
+    gate.require(caller, permission.action, experiment)
+    granted.push([permission.action, experiment, undefined])
   }
+  const over = new AbortController()
   const context: RequestContext = {
     caller,
     requestId: request.id,
-    signal: signalOf(reply),
+    signal: AbortSignal.any([signalOf(reply), over.signal]),
     require(action, experiment, about) {
       gate.require(caller, action, experiment, about)
       asked = true
+      granted.push([action, experiment, about])
     },
     request,
     reply,
@@ -153,6 +168,7 @@ async function answer(route: Route, handler: AnyHandler, gate: Gate, request: Fa
   }
   const given = await handler(input, context)
   if (route.stream === 'events') {
+    using _ = caller.kind === 'anonymous' ? undefined : keepAsking(gate, request, caller, granted, over)
     await sendEvents(given as AsyncIterable<ServerEvent>, {
       request,
       reply,
@@ -168,6 +184,40 @@ async function answer(route: Route, handler: AnyHandler, gate: Gate, request: Fa
   if (route.answer === undefined) return reply.code(reply.statusCode === 200 ? 204 : reply.statusCode).send()
   const text = JSON.stringify(checkAnswer(route, given))
   return reply.header('content-type', 'application/json').header('cache-control', 'no-store').send(text)
+}
+
+type Granted = [action: string, experiment: string | undefined, about: About | undefined]
+
+/** Sign-outs are seen this late in streams that are open; changes of rights at once. */
+const askAgainMs = 4000
+
+/** Ends a stream whose caller may no longer have it: everything he was granted for it is asked again. */
+function keepAsking(
+  gate: Gate,
+  request: FastifyRequest,
+  caller: Caller,
+  granted: readonly Granted[],
+  over: AbortController,
+): Disposable {
+  const ask = async (): Promise<void> => {
+    const now = (await gate.still?.(request, caller)) ?? caller
+    for (const [action, experiment, about] of granted) gate.require(now, action, experiment, about)
+  }
+  const askOrEnd = (): void => {
+    ask().catch((error: unknown) => {
+      if (over.signal.aborted) return
+      if (!(error instanceof Fault)) request.log.error({ error }, 'whether a stream may go on could not be asked')
+      over.abort(new Error('the caller may no longer have this stream', { cause: error }))
+    })
+  }
+  const unfollow = gate.onChange?.(askOrEnd)
+  const timer = setInterval(askOrEnd, askAgainMs)
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer)
+      unfollow?.()
+    },
+  }
 }
 
 function notAsked(route: Route): Fault {
@@ -269,6 +319,7 @@ async function sendFault(error: unknown, request: FastifyRequest, reply: Fastify
     return
   }
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
+  if (typeof problem.retryAfterSeconds === 'number') reply.header('retry-after', problem.retryAfterSeconds)
   await reply
     .code(problem.status)
     .header('content-type', 'application/problem+json')

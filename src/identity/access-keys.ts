@@ -6,11 +6,12 @@ import { uuid7 } from '../foundation/ids.ts'
 import type { Origin } from './audit.ts'
 import type { accessKeySchema, clientSchema, newAccessKeySchema } from './contract.ts'
 import { isInsidePrefix, personOnlyActions } from './decide.ts'
+import { parseCapability } from './decisions/capability.ts'
 import { limitsOf } from './directory.ts'
 import { identityFaults } from './errors.ts'
 import { bumpEpoch, requireSubject } from './people.ts'
 import type { Room } from './room.ts'
-import type { Limits } from './subject.ts'
+import type { Capability, Limits } from './subject.ts'
 import type { IdentityTables, IdentityTransaction } from './tables.ts'
 
 export type AccessKey = z.infer<typeof accessKeySchema>
@@ -21,7 +22,12 @@ export interface AccessKeyRequest {
   /** Person or client the key acts for. */
   subjectId: string
   label?: string
-  limits?: { actions?: readonly string[] | undefined; prefix?: string | undefined; experiment?: string | undefined }
+  limits?: {
+    actions?: readonly string[] | undefined
+    prefix?: string | undefined
+    experiment?: string | undefined
+    capabilities?: readonly { action: string; place?: string | undefined }[] | undefined
+  }
   /** Absent: until revoked. */
   lifetimeMs?: number | undefined
   /** The key belongs to a session or job of the person: it must then name its actions. */
@@ -65,6 +71,10 @@ export async function createAccessKey(
     created_at_ms: createdAtMs,
     expires_at_ms: request.lifetimeMs === undefined ? null : createdAtMs + request.lifetimeMs,
     revoked_at_ms: null,
+    kind: 'key',
+    session_token_hash: null,
+    epoch: null,
+    source: null,
   }
   await trx.insertInto('identity_access_key').values(row).execute()
   const detail = { subjectId: owner.id, label: row.label, limits, actor: request.actor }
@@ -90,6 +100,7 @@ export async function listAccessKeys(
     .where('subject_id', '=', subjectId)
     .where('revoked_at_ms', 'is', null)
     .where('actor_kind', 'is', null)
+    .where('kind', '=', 'key')
     .orderBy('access_key_id')
     .limit(limit + 1)
   if (cursor !== undefined) query = query.where('access_key_id', '>', cursor)
@@ -169,7 +180,12 @@ function withinClient(asked: Limits, experiment: string): Limits {
     throw identityFaults.invalidLimits(`A machine of ${experiment} only writes below ${most.prefix}.`)
   }
   const actions = (most.actions ?? []).filter((action) => asked.actions?.includes(action) ?? true)
-  return { ...most, actions, ...(asked.prefix === undefined ? {} : { prefix: asked.prefix }) }
+  return {
+    ...most,
+    actions,
+    ...(asked.prefix === undefined ? {} : { prefix: asked.prefix }),
+    ...(asked.capabilities === undefined ? {} : { capabilities: asked.capabilities }),
+  }
 }
 
 /** @throws Fault identity.name_taken */
@@ -203,8 +219,6 @@ export async function registerClient(
       hint: 'Choose another name, or make a new key for it.',
     })
   }
-  const grant = { subject_id: id, experiment, role: 'client', granted_by: origin.actor.id, granted_at_ms: nowMs }
-  await trx.insertInto('identity_role').values(grant).execute()
   await room.audit(trx, origin, { action: 'client-registered', target: id, experiment, detail: { name } })
   const request = { subjectId: id, label: 'DAQ', limits: daqLimits(experiment) }
   const accessKey = await createAccessKey(room, trx, request, origin)
@@ -249,7 +263,7 @@ export async function listClients(
     id: row.id,
     name: row.display_name,
     experiment,
-    state: row.state,
+    state: row.state === 'active' ? ('active' as const) : ('suspended' as const),
     createdAtMs: row.created_at_ms,
     accessKeyIds: keys.filter((key) => key.subject_id === row.id).map((key) => key.access_key_id),
   }))
@@ -284,7 +298,7 @@ async function requireOwner(
   return row
 }
 
-function checkedLimits({ actions, prefix, experiment }: NonNullable<AccessKeyRequest['limits']>): Limits {
+function checkedLimits({ actions, prefix, experiment, capabilities }: NonNullable<AccessKeyRequest['limits']>): Limits {
   const parsed = actions?.map((action): Action => {
     const known = actionSchema.safeParse(action)
     if (!known.success) throw identityFaults.invalidLimits(`There is no action '${action}'.`)
@@ -304,7 +318,17 @@ function checkedLimits({ actions, prefix, experiment }: NonNullable<AccessKeyReq
     ...(parsed === undefined ? {} : { actions: parsed }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(experiment === undefined ? {} : { experiment }),
+    ...(capabilities === undefined ? {} : { capabilities: capabilities.map(checkedCapability) }),
   }
+}
+
+function checkedCapability({ action, place }: { action: string; place?: string | undefined }): Capability {
+  const text = place === undefined ? action : `${action}:/${place}`
+  const known = parseCapability(text)
+  if (known === undefined) throw identityFaults.invalidLimits(`'${text}' is not a capability.`)
+  if (personOnlyActions.has(known.action))
+    throw identityFaults.invalidLimits(`An access key can never ${known.action}.`)
+  return known
 }
 
 function accessKeyOf(row: IdentityTables['identity_access_key'], subjectName: string): AccessKey {

@@ -77,7 +77,7 @@ const encode = (value: unknown) =>
 const decode = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
 /** A token whose signature is right whatever it says: what a bug above the signer, or a stolen key, could make. */
-function forge({ signer }: Fixture, header: unknown, claims: unknown, key = stolenKey(signer)): string {
+function forge({ snapshot }: Fixture, header: unknown, claims: unknown, key = stolenKey(snapshot)): string {
   const input = `${encode(header)}.${encode(claims)}`
   const signature = signBytes('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
   return `${input}.${signature.toString('base64url')}`
@@ -86,10 +86,10 @@ function forge({ signer }: Fixture, header: unknown, claims: unknown, key = stol
 const stolen = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
 /** Puts a key into the accepted set, so that the test can sign anything with it. */
-function stolenKey(signer: Fixture['signer']) {
+function stolenKey({ jwks }: Fixture['snapshot']) {
   const { x, y } = stolen.publicKey.export({ format: 'jwk' })
-  if (!signer.jwks.keys.some(({ kid }) => kid === 'stolen')) {
-    signer.jwks.keys.push({ kty: 'EC', crv: 'P-256', x: x!, y: y!, kid: 'stolen', alg: 'ES256', use: 'sig' })
+  if (!jwks.keys.some(({ kid }) => kid === 'stolen')) {
+    jwks.keys.push({ kty: 'EC', crv: 'P-256', x: x!, y: y!, kid: 'stolen', alg: 'ES256', use: 'sig' })
   }
   return stolen.privateKey
 }
@@ -119,7 +119,7 @@ const badTokens: Record<string, (fixture: Fixture) => string> = {
     `${encode({ ...header, alg: 'nOnE' })}.${encode(claims)}.${f.signer.token(f.good, 'at+jwt').split('.')[2]}`,
   'HS256 keyed with the public key': (f) => {
     const input = `${encode({ ...header, alg: 'HS256' })}.${encode(claims)}`
-    const key = f.signer.publicKey().export({ format: 'pem', type: 'spki' })
+    const key = f.signer.publicKey(f.signer.kid).export({ format: 'pem', type: 'spki' })
     return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`
   },
   'RS256 in the header': (f) => forge(f, { ...header, alg: 'RS256' }, claims),

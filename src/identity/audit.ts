@@ -1,13 +1,20 @@
-/** Who did what to whom, when and from where. Rows are only ever added; they never hold a secret. */
+/**
+ * Who did what to whom, when and from where, and what was denied. Rows are only ever added, each bound to the one before
+ * (auditing/chain.ts); they never hold a secret. Nothing else writes the table.
+ */
+import { transact } from '../foundation/database.ts'
+import { takeTurn } from '../foundation/facts.ts'
 import { uuid7 } from '../foundation/ids.ts'
 import type { Clock } from '../foundation/time.ts'
-import type { z } from 'zod'
-import type { auditEntrySchema } from './contract.ts'
-import type { IdentityKysely, IdentityTransaction } from './tables.ts'
+import { beginning, chained, type Head } from './auditing/chain.ts'
+import { keepDetail, keepText } from './auditing/kept-words.ts'
+import { ownTables, type IdentityKysely, type IdentityTransaction } from './tables.ts'
 
 /** On whose behalf something happens, and from where; goes into every audit row. */
 export interface Origin {
   actor: { id: string; kind: string; name: string }
+  /** What proved it: 'browser session ID', 'token ID of CLIENT'; never a secret. */
+  credential?: string
   address: string
   requestId: string
 }
@@ -22,8 +29,60 @@ export const platformOrigin: Origin = {
 export type AuditAction =
   | 'sign-in'
   | 'sign-in-refused'
+  | 'request-denied'
+  | 'requests-denied'
+  | 'audit-exported'
+  | 'audit-loss-accepted'
+  | 'invitation-created'
+  | 'invitation-renewed'
+  | 'invitation-revoked'
+  | 'invitation-declined'
+  | 'invitation-accepted'
+  | 'invitation-code-refused'
+  | 'join-waits-for-sponsor'
+  | 'join-confirmed'
+  | 'join-refused'
+  | 'class-ended'
+  | 'terms-published'
+  | 'terms-accepted'
+  | 'access-notice'
+  | 'access-renewed'
+  | 'access-ended'
+  | 'person-archived'
+  | 'person-erased'
+  | 'sponsor-left'
+  | 'role-passed-on'
+  | 'experiment-requested'
+  | 'experiment-request-confirmed'
+  | 'experiment-request-approved'
+  | 'experiment-request-rejected'
+  | 'contact-changed'
+  | 'mail-failed'
   | 'sign-out'
   | 'sign-out-everywhere'
+  | 'proved'
+  | 'passkey-added'
+  | 'passkey-renamed'
+  | 'passkey-removed'
+  | 'passkey-suspect'
+  | 'password-set'
+  | 'password-removed'
+  | 'authenticator-confirmed'
+  | 'recovery-codes-created'
+  | 'recovery-code-used'
+  | 'factors-removed'
+  | 'alias-added'
+  | 'alias-removed'
+  | 'issuer-added'
+  | 'issuer-changed'
+  | 'issuer-enabled'
+  | 'issuer-disabled'
+  | 'import-rule-added'
+  | 'import-rule-removed'
+  | 'identity-linked'
+  | 'identity-unlinked'
+  | 'institute-sign-out'
+  | 'institute-refused'
   | 'token-issued'
   | 'device-approved'
   | 'device-denied'
@@ -33,90 +92,86 @@ export type AuditAction =
   | 'person-created'
   | 'person-suspended'
   | 'person-reinstated'
+  | 'glass-broken'
+  | 'glass-mended'
   | 'role-granted'
   | 'role-removed'
+  | 'membership-ended'
+  | 'group-created'
+  | 'group-archived'
+  | 'group-restored'
+  | 'policy-changed'
   | 'client-registered'
   | 'client-revoked'
   | 'access-key-created'
   | 'access-key-revoked'
+  | 'temporary-key-created'
+  | 'temporary-key-refused'
+  | 'device-revoked'
+  | 'personal-token-created'
+  | 'personal-token-revoked'
+  | 'enrolment-requested'
+  | 'enrolment-denied'
+  | 'machine-enrolled'
+  | 'machine-owners-changed'
+  | 'machine-owner-left'
+  | 'machine-renewed'
+  | 'machine-key-added'
+  | 'machine-key-removed'
+  | 'signing-key-rotated'
+  | 'signing-key-removed'
 
 export interface AuditEvent {
   action: AuditAction
   target: string
   experiment?: string | undefined
+  /** 'deny': somebody wanted it and was refused; so are all actions that end with '-refused'. */
+  decision?: 'allow' | 'deny'
+  /** Of edits: what it was `before` and `after`. */
   detail?: Record<string, unknown>
 }
 
-const longestDetail = 4000
-const longestText = 200
-
+/**
+ * Adds a row to the chain in the caller's transaction (or, given none, in one of its own). Whoever audits or appends a
+ * fact takes one and the same turn, so that no two transactions ever wait for each other's.
+ */
 export async function writeAudit(
   trx: IdentityTransaction | IdentityKysely,
   clock: Clock,
   origin: Origin,
   event: AuditEvent,
 ): Promise<void> {
-  const detail = JSON.stringify(event.detail ?? {})
+  if (!trx.isTransaction) {
+    return await transact({ kysely: trx }, (own) => writeAudit(ownTables(own), clock, origin, event))
+  }
+  await takeTurn(trx as IdentityTransaction)
+  const head = await auditHead(trx)
   const atMs = clock.nowMs()
-  await trx
-    .insertInto('identity_audit')
-    .values({
-      id: uuid7(atMs),
-      at_ms: atMs,
-      actor_id: cap(origin.actor.id),
-      actor_kind: cap(origin.actor.kind),
-      actor_name: cap(origin.actor.name),
-      action: event.action,
-      target: cap(event.target),
-      experiment: event.experiment ?? null,
-      address: cap(origin.address),
-      request_id: cap(origin.requestId),
-      detail: detail.length > longestDetail ? '{"cut":true}' : detail,
-    })
-    .execute()
+  const row = chained(head, {
+    id: uuid7(atMs),
+    at_ms: atMs,
+    actor_id: keepText(origin.actor.id),
+    actor_kind: keepText(origin.actor.kind),
+    actor_name: keepText(origin.actor.name),
+    credential: keepText(origin.credential ?? ''),
+    action: event.action,
+    target: keepText(event.target),
+    experiment: event.experiment === undefined ? null : keepText(event.experiment),
+    decision: event.decision ?? (event.action.endsWith('-refused') ? 'deny' : 'allow'),
+    address: keepText(origin.address),
+    request_id: keepText(origin.requestId),
+    detail: keepDetail(event.detail ?? {}),
+  })
+  await trx.insertInto('identity_audit').values(row).execute()
 }
 
-export interface AuditFilter {
-  experiment?: string | undefined
-  /** Rows by this subject, or about it. */
-  about?: string | undefined
-  limit: number
-  /** Id of the last row already seen. */
-  cursor?: string | undefined
-}
-
-/** Newest first. */
-export async function listAudit(
-  kysely: IdentityKysely,
-  { experiment, about, limit, cursor }: AuditFilter,
-): Promise<{ items: z.infer<typeof auditEntrySchema>[]; nextCursor: string | null }> {
-  let query = kysely
+/** The last row there is. */
+export async function auditHead(kysely: IdentityKysely): Promise<Head> {
+  const last = await kysely
     .selectFrom('identity_audit')
-    .selectAll()
-    .orderBy('id', 'desc')
-    .limit(limit + 1)
-  if (experiment !== undefined) query = query.where('experiment', '=', experiment)
-  if (about !== undefined)
-    query = query.where((row) => row.or([row('actor_id', '=', about), row('target', '=', about)]))
-  if (cursor !== undefined) query = query.where('id', '<', cursor)
-  const rows = await query.execute()
-  const items = rows.slice(0, limit).map((row) => ({
-    id: row.id,
-    atMs: row.at_ms,
-    actorId: row.actor_id,
-    actorKind: row.actor_kind,
-    actorName: row.actor_name,
-    action: row.action,
-    target: row.target,
-    experiment: row.experiment,
-    address: row.address,
-    requestId: row.request_id,
-    detail: JSON.parse(row.detail) as Record<string, unknown>,
-  }))
-  return { items, nextCursor: rows.length > limit ? items.at(-1)!.id : null }
-}
-
-/** Control characters and length are taken care of here, whatever the caller was given from outside. */
-function cap(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?').slice(0, longestText)
+    .select(['sequence', 'hash'])
+    .orderBy('sequence', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return last ?? beginning
 }

@@ -1,78 +1,26 @@
-/** Every route of this room, asked by every kind of caller, against one table. A new route without a line here does not compile. */
+/** Every route of this room, asked by every kind of caller, against one table (safety/route-samples.ts). */
 import { expect, test } from 'vitest'
 import { addressOf as addressOfRoute } from '../foundation/client.ts'
 import type { CallOf, Route } from '../foundation/contract.ts'
 import { forEachDatabase } from '../foundation/testing.ts'
 import { identityContract } from './contract.ts'
+import { callers, samples, whoMay, workActions, type CallerName } from './safety/route-samples.ts'
 import { subjectOf } from './snapshot.ts'
 import { personRoles } from './subject.ts'
 import { adminBrowser, personBrowser, startIdentity, type Browser } from './testing.ts'
-
-const callers = [
-  'anonymous',
-  'guest',
-  'member',
-  'operator',
-  'manager',
-  'exp-admin',
-  'site-admin',
-  'client',
-  'key',
-  'session',
-] as const
-type CallerName = (typeof callers)[number]
-
-const people: CallerName[] = ['guest', 'member', 'operator', 'manager', 'exp-admin', 'site-admin']
-const everybody: CallerName[] = [...callers]
-const signedIn = callers.filter((name) => name !== 'anonymous')
-const admins: CallerName[] = ['exp-admin', 'site-admin']
-
-type Sample = {
-  may: readonly CallerName[]
-  params?: Record<string, string>
-  query?: Record<string, string>
-  body?: unknown
-}
-
-/** `may`: not answered with 401 or 403. What then happens (404 for made-up ids, 410, 422) is not the matter here. */
-const table: Record<keyof (typeof identityContract)['routes'], Sample> = {
-  me: { may: signedIn },
-  redeemCode: { may: everybody, body: { code: 'x' } },
-  token: { may: everybody, body: { code: 'x' } },
-  redeemContentTicket: { may: everybody, body: { ticket: 'x' } },
-  listSessions: { may: people },
-  listAccessKeys: { may: people },
-  createAccessKey: { may: people, body: {} },
-  revokeAccessKey: { may: signedIn, params: { accessKey: 'CYGNONE' } },
-  listClients: { may: admins, query: { experiment: 'cygno' } },
-  registerClient: { may: admins, body: { experiment: 'cygno', name: 'daq-2' } },
-  revokeClient: { may: signedIn, params: { client: 'none' } },
-  listPeople: { may: ['manager', ...admins], query: { experiment: 'cygno' } },
-  createPerson: { may: ['site-admin'], body: { name: 'somebody', displayName: 'S' } },
-  createSignInLink: { may: ['site-admin'], params: { person: 'none' } },
-  setRole: { may: ['manager', ...admins], params: { person: 'none' }, body: { experiment: 'cygno', role: 'guest' } },
-  suspendPerson: { may: ['site-admin'], params: { person: 'none' } },
-  reinstatePerson: { may: ['site-admin'], params: { person: 'none' } },
-  listAudit: { may: people },
-  showDevice: { may: people, params: { userCode: 'BBBBBBBB' } },
-  decideDevice: { may: people, params: { userCode: 'BBBBBBBB' }, body: { decision: 'approve' } },
-  showInteraction: { may: people, params: { interaction: 'none' } },
-  decideInteraction: { may: people, params: { interaction: 'none' }, body: { decision: 'approve' } },
-  signOut: { may: people },
-  signOutEverywhere: { may: people },
-}
 
 function cookieOf({ cookies }: Browser): string {
   const [name] = [...cookies.keys()].filter((each) => each.startsWith('cygnet_session'))
   return `${name}=${cookies.get(name!)}`
 }
 
-forEachDatabase('who may call what', (open) => {
-  test('the table holds', async () => {
+forEachDatabase('who may call what', (open, kind) => {
+  // Nothing in it depends on the kind of database; the other kind when there is time.
+  test.runIf(kind === 'sqlite' || process.env.CYGNET_LONG)('the table holds', { timeout: 600_000 }, async () => {
     const test = await startIdentity(open)
     const admin = await adminBrowser(test)
     const sameOrigin = { 'sec-fetch-site': 'same-origin' }
-    const headersOf: Record<string, Record<string, string>> = { anonymous: {} }
+    const headersOf: Record<string, Record<string, string>> = { anonymous: sameOrigin }
     const signIn: Partial<Record<CallerName, () => Promise<void>>> = {
       'site-admin': async () => {
         headersOf['site-admin'] = { ...sameOrigin, cookie: cookieOf(await adminBrowser(test)) }
@@ -91,7 +39,7 @@ forEachDatabase('who may call what', (open) => {
     await signIn['site-admin']!()
     const roles = [{ experiment: 'cygno', role: 'exp-admin' as const }]
     const head = await test.identity.createPerson({ name: 'hugo', displayName: 'Hugo', siteAdmin: false, roles })
-    const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+    const bearer = (token: string) => ({ ...sameOrigin, authorization: `Bearer ${token}` })
     const tokenOf = async ({ accessKeyId, secretAccessKey }: { accessKeyId: string; secretAccessKey: string }) =>
       bearer((await test.withToken().token({ body: { accessKeyId, secretAccessKey } })).accessToken)
     headersOf.client = await tokenOf(
@@ -101,25 +49,36 @@ forEachDatabase('who may call what', (open) => {
     const minted = {
       subjectId: head.id,
       kind: 'session',
-      actions: ['data.read', 'jobs.cancel'],
+      actions: workActions,
       lifetimeMs: 60_000,
     } as const
     headersOf.session = bearer(test.identity.mintToken(minted).token)
+    headersOf.job = bearer(test.identity.mintToken({ ...minted, kind: 'job' }).token)
+
+    const guest = await personBrowser(test, 'gerda', [{ experiment: 'cygno', role: 'guest' }])
 
     const wrong: string[] = []
-    for (const [name, { may, body, ...call }] of Object.entries(table)) {
-      const route: Route = identityContract.routes[name as keyof typeof table]
+    // What changes the ground for the others comes last.
+    const last = ['breakGlass', 'publishTerms', 'signOut', 'signOutEverywhere']
+    const names = Object.keys(samples) as (keyof typeof samples)[]
+    for (const name of names.toSorted((one, other) => last.indexOf(one) - last.indexOf(other))) {
+      const { may: _may, otherwise, body, ...call } = samples[name]
+      const may = whoMay(name)
+      const route: Route = identityContract.routes[name]
       for (const caller of callers) {
         if (name.startsWith('signOut')) await signIn[caller]?.()
-        const response = await fetch(addressOfRoute(route, call as CallOf<Route>, test.url), {
+        const address = addressOfRoute(route, call as CallOf<Route>, test.url).replace('%40guest', guest.id)
+        const response = await fetch(address, {
           method: route.method,
           headers: { ...headersOf[caller], ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         })
-        const refused = response.status === 401 || response.status === 403
+        const text = await response.text()
+        const isOtherwise = otherwise !== undefined && text.includes(`"${otherwise}"`)
+        const refused = (response.status === 401 || response.status === 403) && !isOtherwise
         if (refused === may.includes(caller))
-          wrong.push(`${name} by ${caller}: ${response.status} ${await response.text()}`)
-        if (response.status >= 500) wrong.push(`${name} by ${caller}: ${response.status}`)
+          wrong.push(`${name} by ${caller}: ${response.status} ${text.slice(0, 300)}`)
+        if (response.status >= 500 && !isOtherwise) wrong.push(`${name} by ${caller}: ${response.status}`)
         if (refused && (response.status === 401) !== (caller === 'anonymous'))
           wrong.push(`${name} by ${caller}: ${response.status}`)
       }

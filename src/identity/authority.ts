@@ -3,6 +3,8 @@ import type { Caller } from '../foundation/http.ts'
 import { requireAccessKey } from './access-keys.ts'
 import { decide, grantableRoles } from './decide.ts'
 import { identityFaults } from './errors.ts'
+import { adminProofMs } from './factors/contract.ts'
+import { requireProof } from './factors/proof.ts'
 import { credentialOf, notAllowed, subjectOfCaller, type Credential } from './gate.ts'
 import { requireSubject } from './people.ts'
 import type { Room } from './room.ts'
@@ -11,11 +13,31 @@ import type { IdentityTransaction } from './tables.ts'
 
 /** A person sitting at our pages: the only one who may let further devices and applications in. */
 export function requirePersonInBrowser(caller: Caller): Extract<Credential, { by: 'browser-session' }> {
+  const credential = requireBrowser(caller)
+  if (!credential.proof.recovering) return credential
+  throw identityFaults.factorNeeded('This sign-in is only for making a new passkey or password.', {
+    hint: 'Make one on the page Me; then everything is open again.',
+  })
+}
+
+/** The same, or a person who came by a recovery link and has to make a new factor. */
+export function requireBrowser(caller: Caller): Extract<Credential, { by: 'browser-session' }> {
   const credential = credentialOf(caller)
   if (credential.by === 'browser-session') return credential
   throw identityFaults.browserOnly('This can only be done in the browser.', {
     hint: 'Open the platform and sign in there.',
   })
+}
+
+/**
+ * The person has proved who he is within this time, in this browser session, or in another one that lends its proof to
+ * his command line. With `twoFactors`: by a passkey, or by password and code. Who has neither (he came by a link or by his
+ * institute) has nothing to prove with here, and goes on.
+ * @throws Fault identity.fresh_proof_needed; the web app then asks for the proof and repeats the request
+ */
+export function requireFresh(caller: Caller, wanted: { withinMs: number; twoFactors?: boolean }): void {
+  requireWholePerson(caller)
+  requireProof(credentialOf(caller), wanted)
 }
 
 /** A person with all his rights: not an access key's token, not a session, not a job. */
@@ -38,6 +60,11 @@ export async function keyOwnerOf(room: Room, caller: Caller, clientId: string | 
   const client = await requireSubject(room.kysely, clientId, 'client')
   requireExperimentAdmin(subject, client.experiment)
   return client.id
+}
+
+/** Whoever acts as site admin has shown two factors lately, once he has two; everybody else goes on. */
+export function requireAdminProof(caller: Caller): void {
+  if (subjectOfCaller(caller).siteAdmin) requireFresh(caller, { withinMs: adminProofMs, twoFactors: true })
 }
 
 /** One's own key, a key of a machine one administers, and any key for the site admin. */
@@ -69,10 +96,10 @@ export async function requireGrantable(
 ): Promise<void> {
   const grantable: readonly string[] = grantableRoles(subject, experiment)
   const held = await trx
-    .selectFrom('identity_role')
+    .selectFrom('identity_membership')
     .select('role')
-    .where('subject_id', '=', personId)
-    .where('experiment', '=', experiment)
+    .where('person_id', '=', personId)
+    .where('group_path', '=', `/${experiment}`)
     .execute()
   const beyond = [...held.map((row) => row.role), ...(role === null ? [] : [role])].find(
     (name) => !grantable.includes(name),

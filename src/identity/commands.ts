@@ -3,11 +3,19 @@ import type { Command } from 'commander'
 import { createClient } from '../foundation/client.ts'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { printTime } from '../foundation/time.ts'
+import { registerAuditCommands } from './auditing/commands.ts'
 import { identityContract } from './contract.ts'
+import { registerDecisionCommands } from './decisions/commands.ts'
 import { identityFaults } from './errors.ts'
+import { registerFactorCommands } from './factors/commands.ts'
+import { registerFederationCommands } from './federation/commands.ts'
+import { registerGroupCommands } from './groups/commands.ts'
+import { registerInvitationCommands } from './invitations/commands.ts'
 import { signInFile, type SignIn, type SignInFile } from './sign-in-file.ts'
+import { registerTokenCommands } from './tokens/commands.ts'
 
 export { signInFile, type SignIn, type SignInFile } from './sign-in-file.ts'
+export { registerEnrolment } from './tokens/commands.ts'
 
 interface CredentialOptions {
   mine?: boolean
@@ -22,6 +30,13 @@ export function registerIdentityCommands(program: Command, context: CommandConte
   const file = (): SignInFile => signInFile(context.profile.name, configDirectory)
   registerSignIn(program, context, file)
   registerCredentials(program, context)
+  registerAuditCommands(program, context)
+  registerDecisionCommands(program, context)
+  registerGroupCommands(program, context)
+  registerFederationCommands(program, context)
+  registerFactorCommands(program, context)
+  registerInvitationCommands(program, context)
+  registerTokenCommands(program, context, file)
 }
 
 function registerSignIn(program: Command, context: CommandContext, file: () => SignInFile): void {

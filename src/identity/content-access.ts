@@ -14,12 +14,15 @@ export interface ContentAccess {
   /** The notebook session, not the browser's. */
   sessionId: string
   expiresAtMs: number
+  /** The browser session that it was opened from: it ends with a sign-out there. */
+  windowId?: string | undefined
 }
 
 /** Value of the cookie: safe in a Set-Cookie header, worthless for any other session, person or installation. */
 export function signContentCookie(snapshot: IdentitySnapshot, access: ContentAccess): string {
-  const { personId, epoch, sessionId, expiresAtMs } = access
-  const body = Buffer.from(JSON.stringify([personId, epoch, sessionId, expiresAtMs])).toString('base64url')
+  const { personId, epoch, sessionId, expiresAtMs, windowId } = access
+  const said = [personId, epoch, sessionId, expiresAtMs, ...(windowId === undefined ? [] : [windowId])]
+  const body = Buffer.from(JSON.stringify(said)).toString('base64url')
   return `${body}.${macOf(snapshot, body).toString('base64url')}`
 }
 
@@ -34,16 +37,14 @@ export function verifyContentCookie(
   const expected = macOf(snapshot, body)
   const given = Buffer.from(mac, 'base64url')
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
-  const [personId, epoch, forSession, expiresAtMs] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [
-    string,
-    number,
-    string,
-    number,
-  ]
+  const [personId, epoch, forSession, expiresAtMs, windowId] = JSON.parse(
+    Buffer.from(body, 'base64url').toString(),
+  ) as [string, number, string, number, string?]
   const person = activeSubject(snapshot, personId)
   if (person === undefined || person.epoch !== epoch) return undefined
   if (forSession !== sessionId || expiresAtMs <= nowMs) return undefined
-  return { personId, epoch, sessionId, expiresAtMs }
+  if (windowId !== undefined && snapshot.endedWindows?.includes(windowId)) return undefined
+  return { personId, epoch, sessionId, expiresAtMs, ...(windowId !== undefined && { windowId }) }
 }
 
 function macOf(snapshot: IdentitySnapshot, body: string): Buffer {

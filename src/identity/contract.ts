@@ -1,17 +1,29 @@
 import { z } from 'zod'
-import { defineContract, nameSchema, pageOf, pageQuery, queryFlag, timeMs } from '../foundation/contract.ts'
+import { defineContract, nameSchema, pageOf, pageQuery, timeMs } from '../foundation/contract.ts'
 import { groupRoutes } from './groups/contract.ts'
 import { federationRoutes } from './federation/contract.ts'
 import { factorRoutes } from './factors/contract.ts'
 import { invitationRoutes } from './invitations/contract.ts'
 import { tokenRoutes } from './tokens/contract.ts'
 import { auditingRoutes } from './auditing/contract.ts'
-import { personRoles } from './subject.ts'
+import { decisionRoutes } from './decisions/contract.ts'
+import { personRoles, roles } from './subject.ts'
 
+export { mailSettings } from './invitations/mail-settings.ts'
+export { decisionActions, type Cut, type Decided } from './decisions/contract.ts'
 export { experimentGroup, isExperimentGid, type ExperimentGroup } from './experiment-group.ts'
 export { decide, rightsOf, type Decision, type Resource } from './decide.ts'
 export {
+  covers,
+  formatCapability,
+  includes,
+  intersect,
+  parseCapability,
+  placedActions,
+} from './decisions/capability.ts'
+export {
   personRoles,
+  type Capability,
   type PersonRole,
   type Role,
   type RoleGrant,
@@ -19,6 +31,8 @@ export {
   type Subject,
   type SubjectKind,
 } from './subject.ts'
+
+export { auditEntrySchema, auditFilterSchema, auditReportSchema } from './auditing/contract.ts'
 
 export const personNameSchema = z
   .string()
@@ -29,11 +43,20 @@ const identifierSchema = z.string().min(1).max(64)
 
 export const personRoleSchema = z.enum(personRoles)
 export const roleGrantSchema = z.object({ experiment: nameSchema, role: personRoleSchema })
-const anyRoleGrantSchema = z.object({ experiment: z.string(), role: z.enum([...personRoles, 'client']) })
+const capabilitySchema = z.object({ action: z.string(), place: z.string().optional() })
+const anyRoleGrantSchema = z.object({
+  experiment: z.string(),
+  role: z.enum(roles),
+  /** Of a group below the experiment: its path. */
+  group: z.string().optional(),
+  untilMs: timeMs.optional(),
+  capabilities: z.array(capabilitySchema).optional(),
+})
 export const limitsSchema = z.object({
   actions: z.array(z.string()).optional(),
   prefix: z.string().optional(),
   experiment: z.string().optional(),
+  capabilities: z.array(capabilitySchema).optional(),
 })
 
 /** What the signed-in caller is; the web app asks this first and shows the sign-in page on 401. */
@@ -50,13 +73,17 @@ export const meSchema = z.object({
   signedInBy: z.enum(['browser-session', 'access-token']),
   /** Absolute end of the browser session or token. */
   expiresAtMs: timeMs.nullable(),
+  /** Of a browser session: has a passkey, or a password with its app. */
+  secondFactor: z.boolean().optional(),
+  /** Came by a recovery link and can do nothing but make a new factor. */
+  recovering: z.boolean().optional(),
 })
 
 export const personSchema = z.object({
   id: z.string(),
   name: z.string(),
   displayName: z.string(),
-  state: z.enum(['active', 'suspended']),
+  state: z.enum(['active', 'grace', 'suspended', 'archived', 'erased']),
   siteAdmin: z.boolean(),
   roles: z.array(anyRoleGrantSchema),
   createdAtMs: timeMs,
@@ -94,20 +121,6 @@ export const tokenSchema = z.object({
   refreshToken: z.string().optional(),
 })
 
-export const auditEntrySchema = z.object({
-  id: z.string(),
-  atMs: timeMs,
-  actorId: z.string(),
-  actorKind: z.string(),
-  actorName: z.string(),
-  action: z.string(),
-  target: z.string(),
-  experiment: z.string().nullable(),
-  address: z.string(),
-  requestId: z.string(),
-  detail: z.record(z.string(), z.unknown()),
-})
-
 const authorizationRequestSchema = z.object({
   clientName: z.string(),
   scopes: z.array(z.string()),
@@ -127,6 +140,7 @@ export const identityContract = defineContract('identity', {
   ...invitationRoutes,
   ...tokenRoutes,
   ...auditingRoutes,
+  ...decisionRoutes,
   me: {
     method: 'GET',
     path: '/api/identity/me',
@@ -147,7 +161,11 @@ export const identityContract = defineContract('identity', {
     path: '/api/identity/session',
     summary: 'End this browser session',
     permission: signedIn,
-    answer: z.object({ signedOut: z.literal(true) }),
+    answer: z.object({
+      signedOut: z.literal(true),
+      /** The page that offers to sign out at the institute too, if the session came from there. */
+      next: z.string().optional(),
+    }),
   },
   listSessions: {
     method: 'GET',
@@ -298,14 +316,6 @@ export const identityContract = defineContract('identity', {
     params: personParams,
     answer: personSchema,
   },
-  listAudit: {
-    method: 'GET',
-    path: '/api/identity/audit',
-    summary: 'Audit rows, newest first: all for the site admin, of one experiment for its admins, else only mine',
-    permission: signedIn,
-    query: pageQuery.extend({ experiment: nameSchema.optional(), mine: queryFlag.default(false) }),
-    answer: pageOf(auditEntrySchema),
-  },
   showDevice: {
     method: 'GET',
     path: '/api/identity/device/:userCode',
@@ -346,6 +356,12 @@ export const identityContract = defineContract('identity', {
     summary: 'For gateways: exchange a single-use ticket of the content origin',
     permission: 'public',
     body: z.object({ ticket: z.string().min(1).max(200) }),
-    answer: z.object({ personId: z.string(), sessionId: z.string(), epoch: z.number().int(), expiresAtMs: timeMs }),
+    answer: z.object({
+      personId: z.string(),
+      sessionId: z.string(),
+      epoch: z.number().int(),
+      expiresAtMs: timeMs,
+      windowId: z.string().optional(),
+    }),
   },
 })

@@ -8,6 +8,21 @@ export function sessionCookieName(publicUrl: string): string {
   return nameAt(publicUrl, 'cygnet_session')
 }
 
+/** Of a browser that is about to sign in with a passkey, on the same origin. */
+export function challengeCookieName(publicUrl: string): string {
+  return nameAt(publicUrl, 'cygnet_challenge')
+}
+
+/** Of a browser that is away at its institute, on the same origin. */
+export function attemptCookieName(publicUrl: string): string {
+  return nameAt(publicUrl, 'cygnet_institute')
+}
+
+/** Of the invitation that this browser has opened, on the platform's origin. */
+export function joinCookieName(publicUrl: string): string {
+  return nameAt(publicUrl, 'cygnet_join')
+}
+
 /** Of the OIDC provider's own cookies, on the same origin. */
 export function oidcCookieName(publicUrl: string, part: 'session' | 'interaction' | 'resume'): string {
   return nameAt(publicUrl, `cygnet_oidc_${part}`)

@@ -3,6 +3,8 @@
 /** Groups of experiments are pairs from here on: who may read (even), who may also write (the odd one behind it). */
 export const firstExperimentGid = 1_000_000
 const endOfExperimentGids = 2_000_000
+/** Groups within experiments have one number each, from here on. */
+export const firstGroupGid = 3_000_000
 
 export interface ExperimentGroup {
   /** Files of the experiment belong to this group; who is in it may read them. */

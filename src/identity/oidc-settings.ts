@@ -1,13 +1,20 @@
 /** How the OIDC library is set up: its flows, lifetimes, cookies, storage and signatures. */
 import { errors, ExternalSigningKey, interactionPolicy, Provider, type Context, type RefreshToken } from 'oidc-provider'
+import { actions } from '../foundation/contract.ts'
 import { oidcDatabase } from './adapters/oidc-database.ts'
 import { oidcCookieName } from './cookie-names.ts'
+import { personOnlyActions, rightsOf } from './decide.ts'
 import type { Room } from './room.ts'
 import type { Signer } from './signer.ts'
-import { activeSubject, type IdentitySnapshot } from './snapshot.ts'
+import { activeSubject, subjectOf, type IdentitySnapshot } from './snapshot.ts'
+import { sourceOfDevice, useDevice } from './tokens/devices.ts'
+
+/** What an application may ask for: `api` is everything its person may do, otherwise single actions. */
+export const grantableScopes: readonly string[] = ['api', ...actions.filter((action) => !personOnlyActions.has(action))]
 
 export const commandLineClient = 'cli'
 export const commandLineName = 'Cygnet command line'
+const ownScopes: readonly string[] = ['openid', 'offline_access']
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 const accessTokenSeconds = 3600
@@ -26,9 +33,11 @@ export interface ProviderParts {
 export function createProvider({ room, signer, snapshot, cookieKey }: ProviderParts): Provider {
   const { publicUrl } = room
   const secure = publicUrl.startsWith('https:')
+  // It signs with the key of this moment; when another one signs, a new provider is made (oidc.ts).
+  const { kid } = signer
   const created = new Provider(signer.issuer, {
     adapter: oidcDatabase(room),
-    jwks: { keys: [new SignerKey(signer)] },
+    jwks: { keys: [new SignerKey(signer, kid)] },
     clients: [
       {
         client_id: commandLineClient,
@@ -45,7 +54,7 @@ export function createProvider({ room, signer, snapshot, cookieKey }: ProviderPa
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     responseTypes: ['code'],
-    scopes: ['openid', 'offline_access'],
+    scopes: [...ownScopes],
     pkce: { required: () => true },
     cookies: {
       keys: [Buffer.from(cookieKey).toString('base64url')],
@@ -77,19 +86,32 @@ export function createProvider({ room, signer, snapshot, cookieKey }: ProviderPa
         enabled: true,
         defaultResource: () => publicUrl,
         useGrantedResource: () => true,
-        getResourceServerInfo: (_context: Context, resource: string) => resourceServer(resource, publicUrl, signer),
+        getResourceServerInfo: (context: Context, resource: string) =>
+          resourceServer(context, resource, publicUrl, kid),
       },
     },
     // No key of the database is ever looked up for a person: the published state says who is active.
-    findAccount: (_context: Context, id: string) => {
+    findAccount: (context: Context, id: string, token?: { scope?: string; consumed?: unknown }) => {
       const person = activeSubject(snapshot(), id)
-      return person?.kind === 'person' ? { accountId: id, claims: () => ({ sub: id }) } : undefined
+      if (person?.kind !== 'person') return undefined
+      // One that was spent before is for the provider, which then takes everything back.
+      if (context.oidc.params.grant_type === 'refresh_token' && token?.consumed === undefined)
+        refuseLostScope(context, token?.scope, person)
+      return { accountId: id, claims: () => ({ sub: id }) }
     },
-    extraTokenClaims: (_context: Context, token: { accountId?: string }) => ({
-      epoch: token.accountId === undefined ? -1 : (activeSubject(snapshot(), token.accountId)?.epoch ?? -1),
-      'wlcg.ver': '1.0',
-      cygnet: { kind: 'person' },
-    }),
+    extraTokenClaims: async (context: Context, token: GrantedToken) => {
+      const { accountId: personId = '', grantId = '', clientId, scope } = token
+      // Asked for something, got nothing: not a token that can do nothing.
+      if (scope === undefined || scope === '') throw new errors.InvalidScope!('nothing of what was asked can be given')
+      const address = String(context.req.headers['x-forwarded-for'] ?? 'unknown')
+      const device = await useDevice(room, { grantId, personId, clientId, scope, address })
+      if (device === undefined) throw new errors.InvalidGrant('signed out')
+      return {
+        epoch: activeSubject(snapshot(), personId)?.epoch ?? -1,
+        'wlcg.ver': '1.0',
+        cygnet: { kind: 'person', source: sourceOfDevice(device.id) },
+      }
+    },
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     expiresWithSession: () => false,
@@ -129,15 +151,38 @@ export function createProvider({ room, signer, snapshot, cookieKey }: ProviderPa
   return created
 }
 
-function resourceServer(resource: string, publicUrl: string, signer: Signer) {
+interface GrantedToken {
+  accountId?: string
+  grantId?: string
+  clientId: string
+  scope?: string
+}
+
+function resourceServer({ oidc }: Context, resource: string, publicUrl: string, kid: string) {
   if (resource !== publicUrl) throw new errors.InvalidTarget!()
+  const asked = typeof oidc.params.scope === 'string' ? oidc.params.scope.split(' ') : []
+  const unknown = asked.find((name) => !grantableScopes.includes(name) && !ownScopes.includes(name))
+  if (unknown !== undefined) throw new errors.InvalidScope!(`there is no scope '${unknown.slice(0, 100)}'`)
   return {
-    scope: 'api',
+    scope: grantableScopes.join(' '),
     audience: publicUrl,
     accessTokenFormat: 'jwt',
     accessTokenTTL: accessTokenSeconds,
-    jwt: { sign: { alg: 'ES256', kid: signer.kid } },
+    jwt: { sign: { alg: 'ES256', kid } },
   }
+}
+
+/** Asked before the refresh token is spent: rights that the person has lost are not renewed. */
+function refuseLostScope(context: Context, granted: string | undefined, person: Parameters<typeof subjectOf>[0]): void {
+  const asked = typeof context.oidc.params.scope === 'string' ? context.oidc.params.scope : granted
+  const named = (asked ?? '').split(' ').filter((name) => name !== '' && !ownScopes.includes(name))
+  if (named.length === 0 || named.includes('api')) return
+  const subject = subjectOf(person)
+  const held = new Set<string>(subject.roles.flatMap(({ experiment }) => rightsOf(subject, experiment)))
+  const lost = named.filter((name) => !held.has(name))
+  // Said explicitly, each must be there; otherwise the token is of what is left, if anything is.
+  if (lost.length > 0 && (context.oidc.params.scope !== undefined || lost.length === named.length))
+    throw new errors.InvalidScope!(`no longer yours: ${lost.join(' ')}`)
 }
 
 function showOurDevicePage(context: Context, publicUrl: string): void {
@@ -151,15 +196,15 @@ function showOurDevicePage(context: Context, publicUrl: string): void {
 class SignerKey extends ExternalSigningKey {
   readonly #signer: Signer
 
-  constructor(signer: Signer) {
+  constructor(signer: Signer, kid: string) {
     super()
     this.#signer = signer
-    this.kid = signer.kid
+    this.kid = kid
     this.alg = 'ES256'
   }
 
   override keyObject() {
-    return this.#signer.publicKey()
+    return this.#signer.publicKey(this.kid)
   }
 
   override sign(data: Uint8Array): Uint8Array {

@@ -6,7 +6,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { DeviceCode } from 'oidc-provider'
 import { identityFaults } from './errors.ts'
-import { commandLineClient, commandLineName, createProvider, type ProviderParts } from './oidc-settings.ts'
+import {
+  commandLineClient,
+  commandLineName,
+  createProvider,
+  grantableScopes,
+  type ProviderParts,
+} from './oidc-settings.ts'
+import { recordDevice } from './tokens/devices.ts'
 
 /** What an application asks for, as the web app shows it. */
 export interface AuthorizationRequest {
@@ -32,7 +39,7 @@ export interface Oidc {
     response: ServerResponse,
   ): Promise<string>
   /** A refresh token of the command line for a person who proved himself by a one-time code. */
-  issueRefreshToken(personId: string): Promise<string>
+  issueRefreshToken(personId: string, address: string): Promise<string>
 }
 
 /** Only these of the provider's own addresses exist from outside; its pages do not. */
@@ -42,20 +49,29 @@ const servedPaths = [
 ]
 
 export function openOidc(parts: ProviderParts): Oidc {
-  const { room } = parts
-  const provider = createProvider(parts)
-  const serve = provider.callback()
+  const { room, signer } = parts
+  let made = { kid: signer.kid, provider: createProvider(parts) }
   const { protocol, host } = new URL(room.publicUrl)
 
-  async function grantFor(personId: string): Promise<string> {
-    const grant = new provider.Grant({ accountId: personId, clientId: commandLineClient })
+  /** The provider knows one key; all its state is in the database, so that another key is another provider. */
+  function current(): ReturnType<typeof createProvider> {
+    if (made.kid !== signer.kid) made = { kid: signer.kid, provider: createProvider(parts) }
+    return made.provider
+  }
+
+  async function grantFor(personId: string, scopes: readonly string[], address: string): Promise<string> {
+    const { Grant } = current()
+    const grant = new Grant({ accountId: personId, clientId: commandLineClient })
     grant.addOIDCScope('openid offline_access')
-    grant.addResourceScope(room.publicUrl, 'api')
-    return await grant.save()
+    grant.addResourceScope(room.publicUrl, scopes.join(' '))
+    const grantId = await grant.save()
+    const scope = scopes.join(' ')
+    await recordDevice(room, { grantId, personId, clientId: commandLineClient, scope, address })
+    return grantId
   }
 
   async function requireDevice(userCode: string): Promise<DeviceCode> {
-    const code = await provider.DeviceCode.findByUserCode(normalized(userCode), { ignoreExpiration: true })
+    const code = await current().DeviceCode.findByUserCode(normalized(userCode), { ignoreExpiration: true })
     if (code === undefined || code.isExpired || code.error !== undefined || code.accountId !== undefined) {
       throw identityFaults.noSuchRequest('No device is waiting with this code.', {
         hint: 'Check the code on the screen of the device; it is valid for ten minutes and works once.',
@@ -65,7 +81,9 @@ export function openOidc(parts: ProviderParts): Oidc {
   }
 
   async function requireInteraction(uid: string, request: IncomingMessage, response: ServerResponse) {
-    const interaction = await provider.interactionDetails(request, response).catch(() => undefined)
+    const interaction = await current()
+      .interactionDetails(request, response)
+      .catch(() => undefined)
     if (interaction !== undefined && interaction.uid === uid) return interaction
     throw identityFaults.noSuchRequest('This request is over, or it was not made by this browser.', {
       hint: 'Start again in the application.',
@@ -84,7 +102,8 @@ export function openOidc(parts: ProviderParts): Oidc {
       request.headers['x-forwarded-proto'] = protocol.slice(0, -1)
       request.headers['x-forwarded-host'] = host
       request.headers['x-forwarded-for'] = address
-      await serve(request, response)
+      if (path.split('?', 1)[0] === '/jwks') return answerKeys(response)
+      await current().callback()(request, response)
     },
 
     async showDevice(userCode) {
@@ -102,9 +121,11 @@ export function openOidc(parts: ProviderParts): Oidc {
       const code = await requireDevice(userCode)
       if (approve) {
         code.accountId = personId
-        code.grantId = await grantFor(personId)
+        const scopes = scopesOf(code.params)
+        const address = typeof code.deviceInfo?.address === 'string' ? code.deviceInfo.address : 'unknown'
+        code.grantId = await grantFor(personId, scopes, address)
         code.authTime = Math.floor(Date.now() / 1000)
-        code.scope = 'openid offline_access api'
+        code.scope = `openid offline_access ${scopes.join(' ')}`
         code.resource = room.publicUrl
       } else {
         code.error = 'access_denied'
@@ -122,20 +143,24 @@ export function openOidc(parts: ProviderParts): Oidc {
       const interaction = await requireInteraction(uid, request, response)
       // The provider's own session would remember an earlier person of this browser; ours is the only one that counts.
       if (interaction.session?.uid !== undefined)
-        await (await provider.Session.findByUid(interaction.session.uid))?.destroy()
+        await (await current().Session.findByUid(interaction.session.uid))?.destroy()
       delete interaction.session
       interaction.result = approve
-        ? { login: { accountId: personId, remember: false }, consent: { grantId: await grantFor(personId) } }
+        ? {
+            login: { accountId: personId, remember: false },
+            consent: { grantId: await grantFor(personId, scopesOf(interaction.params), 'this browser') },
+          }
         : { error: 'access_denied', error_description: 'the person said no' }
       await interaction.save(interaction.exp - Math.floor(Date.now() / 1000))
       return interaction.returnTo
     },
 
-    async issueRefreshToken(personId) {
-      const token = new provider.RefreshToken({
+    async issueRefreshToken(personId, address) {
+      const { RefreshToken, Client } = current()
+      const token = new RefreshToken({
         accountId: personId,
-        client: await provider.Client.find(commandLineClient),
-        grantId: await grantFor(personId),
+        client: await Client.find(commandLineClient),
+        grantId: await grantFor(personId, ['api'], address),
         gty: 'one_time_code',
         authTime: Math.floor(Date.now() / 1000),
         scope: 'openid offline_access api',
@@ -145,11 +170,22 @@ export function openOidc(parts: ProviderParts): Oidc {
       return await token.save()
     },
   }
+
+  /** All of them, not only the one that the provider signs with. */
+  function answerKeys(response: ServerResponse): void {
+    response.writeHead(200, {
+      'content-type': 'application/jwk-set+json; charset=utf-8',
+      'cache-control': 'max-age=3600',
+    })
+    response.end(JSON.stringify(signer.jwks))
+  }
 }
 
+/** What is asked for by name; without a name that counts, everything its person may do. */
 function scopesOf(params: Record<string, unknown>): string[] {
   const asked = typeof params.scope === 'string' ? params.scope.split(' ') : []
-  return [...new Set(['api', ...asked.filter((scope) => scope !== 'openid')])]
+  const named = [...new Set(asked.filter((scope) => grantableScopes.includes(scope)))]
+  return named.length === 0 || named.includes('api') ? ['api'] : named
 }
 
 /** Codes are read aloud and typed: case, blanks and hyphens do not matter. */

@@ -6,10 +6,18 @@ import { uuid7 } from '../foundation/ids.ts'
 import type { Origin } from './audit.ts'
 import type { personSchema } from './contract.ts'
 import { identityFaults } from './errors.ts'
-import { allotExperimentGid } from './experiment-gids.ts'
+import { requireNoAlias } from './factors/names.ts'
+import type { Membership } from './groups/grants.ts'
+import { membershipChange } from './groups/memberships.ts'
+import { experimentOf, rootOf } from './groups/policy.ts'
+import { readMemberships } from './groups/store.ts'
+import { isFormerName } from './invitations/former-names.ts'
 import type { Room } from './room.ts'
-import { personRoles, type PersonRole, type Role } from './subject.ts'
-import { ownTables, type IdentityKysely, type IdentityTables, type IdentityTransaction } from './tables.ts'
+import { roles, type PersonRole } from './subject.ts'
+import type { IdentityKysely, IdentityTables, IdentityTransaction } from './tables.ts'
+import { requireSubject } from './subject-rows.ts'
+
+export { bumpEpoch, endEverySignIn, requireSubject } from './subject-rows.ts'
 
 export type Person = z.infer<typeof personSchema>
 
@@ -41,6 +49,12 @@ export async function createPerson(
   if (reservedNames.has(input.name) && options.reservedNameAllowed !== true) {
     throw identityFaults.nameReserved(`The name '${input.name}' is reserved.`, { hint: 'Choose another name.' })
   }
+  await requireNoAlias(trx, input.name)
+  if (await isFormerName(trx, input.name)) {
+    throw identityFaults.nameTaken(`The name '${input.name}' was somebody else's and is not given again.`, {
+      hint: 'Choose another name.',
+    })
+  }
   const id = uuid7(room.clock.nowMs())
   const inserted = await trx
     .insertInto('identity_subject')
@@ -68,7 +82,9 @@ export async function createPerson(
   return id
 }
 
-/** Adds a role, idempotently, in the caller's transaction. Adding never ends a session or a token. */
+/**
+ * Adds a role in the experiment itself, idempotently, in the caller's transaction. Adding never ends a session or a token.
+ */
 export async function grantRole(
   room: Room,
   trx: AnyTransaction,
@@ -77,27 +93,11 @@ export async function grantRole(
   role: PersonRole,
   origin: Origin,
 ): Promise<void> {
-  const own = ownTables(trx)
-  await requireSubject(own, personId, 'person')
-  const added = await own
-    .insertInto('identity_role')
-    .values({
-      subject_id: personId,
-      experiment,
-      role,
-      granted_by: origin.actor.id,
-      granted_at_ms: room.clock.nowMs(),
-    })
-    .onConflict((conflict) => conflict.columns(['subject_id', 'experiment', 'role']).doNothing())
-    .returning('role')
-    .executeTakeFirst()
-  if (added === undefined) return
-  await allotExperimentGid(own, experiment)
-  await room.audit(own, origin, { action: 'role-granted', target: personId, experiment, detail: { role } })
-  await room.changed(trx, personId, 'role-granted')
+  const change = { personId, group: rootOf(experiment), role, source: 'direct', adds: true } as const
+  await membershipChange(room, trx, change, origin)
 }
 
-/** Makes `role` the person's only role in the experiment; `null` removes him from it. */
+/** Makes `role` the person's only role in the experiment itself; `null` takes it away. His groups stay. */
 export async function setRole(
   room: Room,
   trx: IdentityTransaction,
@@ -106,113 +106,16 @@ export async function setRole(
   role: PersonRole | null,
   origin: Origin,
 ): Promise<void> {
-  await requireSubject(trx, personId, 'person')
-  const removed = await trx
-    .deleteFrom('identity_role')
-    .where('subject_id', '=', personId)
-    .where('experiment', '=', experiment)
-    .where('role', '!=', role ?? '')
-    .returning('role')
-    .execute()
-  if (role !== null) await grantRole(room, trx, personId, experiment, role, origin)
-  for (const row of removed) {
-    await room.audit(trx, origin, { action: 'role-removed', target: personId, experiment, detail: { role: row.role } })
-  }
-  if (removed.length > 0) await bumpEpoch(room, trx, personId, 'role-removed')
-}
-
-/** From now on every token and content cookie made before is dead; browser sessions go on, with today's rights. */
-export async function bumpEpoch(
-  room: Room,
-  trx: IdentityTransaction,
-  subjectId: string,
-  change: string,
-): Promise<void> {
-  await trx
-    .updateTable('identity_subject')
-    .set((row) => ({ epoch: row('epoch', '+', 1) }))
-    .where('id', '=', subjectId)
-    .execute()
-  await room.changed(trx, subjectId, change)
-}
-
-/** Ends everything that lets this person act: browser sessions, codes, the provider's grants and refresh tokens, tokens. */
-export async function endEverySignIn(
-  room: Room,
-  trx: IdentityTransaction,
-  personId: string,
-  change: string,
-): Promise<void> {
-  await trx.deleteFrom('identity_browser_session').where('person_id', '=', personId).execute()
-  await trx.deleteFrom('identity_one_time_code').where('person_id', '=', personId).execute()
-  await trx.deleteFrom('identity_content_ticket').where('person_id', '=', personId).execute()
-  await trx.deleteFrom('identity_oidc').where('account_id', '=', personId).execute()
-  await bumpEpoch(room, trx, personId, change)
-}
-
-/** @throws Fault identity.last_admin when nobody could administer the site afterwards */
-export async function suspendPerson(
-  room: Room,
-  trx: IdentityTransaction,
-  personId: string,
-  origin: Origin,
-): Promise<void> {
-  const person = await requireSubject(trx, personId, 'person')
-  if (person.site_admin === 1) {
-    const others = await trx
-      .selectFrom('identity_subject')
-      .select('id')
-      .where('site_admin', '=', 1)
-      .where('state', '=', 'active')
-      .where('id', '!=', personId)
-      .executeTakeFirst()
-    if (others === undefined) {
-      throw identityFaults.lastAdmin(`${person.name} is the only site admin.`, {
-        hint: 'Create another site admin first.',
-      })
-    }
-  }
-  await trx.updateTable('identity_subject').set({ state: 'suspended' }).where('id', '=', personId).execute()
-  await endEverySignIn(room, trx, personId, 'suspended')
-  await room.audit(trx, origin, { action: 'person-suspended', target: personId, detail: { name: person.name } })
-}
-
-export async function reinstatePerson(
-  room: Room,
-  trx: IdentityTransaction,
-  personId: string,
-  origin: Origin,
-): Promise<void> {
-  const person = await requireSubject(trx, personId, 'person')
-  await trx.updateTable('identity_subject').set({ state: 'active' }).where('id', '=', personId).execute()
-  await bumpEpoch(room, trx, personId, 'reinstated')
-  await room.audit(trx, origin, { action: 'person-reinstated', target: personId, detail: { name: person.name } })
-}
-
-export async function requireSubject(
-  kysely: IdentityKysely | IdentityTransaction,
-  id: string,
-  kind: 'person' | 'client',
-): Promise<IdentityTables['identity_subject']> {
-  const row = await kysely
-    .selectFrom('identity_subject')
-    .selectAll()
-    .where('id', '=', id)
-    .where('kind', '=', kind)
-    .executeTakeFirst()
-  if (row !== undefined) return row
-  throw kind === 'person'
-    ? identityFaults.noSuchPerson(`There is no person with the id '${id}'.`)
-    : identityFaults.noSuchClient(`There is no client with the id '${id}'.`)
+  const change = { personId, group: rootOf(experiment), role, source: 'direct', replacesAll: true } as const
+  await membershipChange(room, trx, change, origin)
 }
 
 export async function showPerson(kysely: IdentityKysely, id: string): Promise<Person> {
   const row = await requireSubject(kysely, id, 'person')
-  const roles = await kysely.selectFrom('identity_role').selectAll().where('subject_id', '=', id).execute()
-  return personOf(row, roles)
+  return personOf(row, await readMemberships(kysely, { personId: id }))
 }
 
-/** By name. With an experiment: those who hold a role in it, showing only that role. */
+/** By name. With an experiment: those who hold a role in it or in a group of it, showing only those. */
 export async function listPeople(
   kysely: IdentityKysely,
   { experiment, limit, cursor }: { experiment?: string | undefined; limit: number; cursor?: string | undefined },
@@ -225,15 +128,16 @@ export async function listPeople(
     .limit(limit + 1)
   if (cursor !== undefined) query = query.where('name', '>', cursor)
   if (experiment !== undefined) {
-    const holders = kysely.selectFrom('identity_role').select('subject_id').where('experiment', '=', experiment)
+    const holders = kysely
+      .selectFrom('identity_membership as membership')
+      .innerJoin('identity_group as group', 'group.path', 'membership.group_path')
+      .select('membership.person_id')
+      .where('group.experiment', '=', experiment)
     query = query.where('id', 'in', holders)
   }
   const rows = await query.execute()
-  const ids = rows.map((row) => row.id)
-  let rolesQuery = kysely.selectFrom('identity_role').selectAll().where('subject_id', 'in', ids)
-  if (experiment !== undefined) rolesQuery = rolesQuery.where('experiment', '=', experiment)
-  const roles = ids.length === 0 ? [] : await rolesQuery.execute()
-  const items = rows.slice(0, limit).map((row) => personOf(row, roles))
+  const memberships = await readMemberships(kysely, experiment === undefined ? {} : { experiment })
+  const items = rows.slice(0, limit).map((row) => personOf(row, memberships))
   return { items, nextCursor: rows.length > limit ? items.at(-1)!.name : null }
 }
 
@@ -259,29 +163,35 @@ async function allotPlatformUid(trx: IdentityTransaction, personId: string): Pro
   }
 }
 
-function personOf(row: IdentityTables['identity_subject'], roles: IdentityTables['identity_role'][]): Person {
+function personOf(row: IdentityTables['identity_subject'], memberships: readonly Membership[]): Person {
   return {
     id: row.id,
     name: row.name,
     displayName: row.display_name,
     state: row.state,
     siteAdmin: row.site_admin === 1,
-    roles: rolesOf(row.id, roles),
+    roles: rolesOf(row.id, memberships),
     createdAtMs: row.created_at_ms,
   }
 }
 
-/** Widest role first. A role this version does not know gives nothing and is left out. */
-export function rolesOf(
-  subjectId: string,
-  rows: Pick<IdentityTables['identity_role'], 'subject_id' | 'experiment' | 'role'>[],
-): { experiment: string; role: Role }[] {
-  const order: readonly string[] = [...personRoles, 'client']
-  return rows
-    .filter((row) => row.subject_id === subjectId && order.includes(row.role))
-    .map(({ experiment, role }) => ({ experiment, role: role as Role }))
+/** Of the experiment itself first, then of its groups; widest role first. */
+function rolesOf(subjectId: string, memberships: readonly Membership[]): Person['roles'] {
+  return memberships
+    .filter(({ personId }) => personId === subjectId)
+    .map(({ group, role, untilMs }) => {
+      const experiment = experimentOf(group)
+      return {
+        experiment,
+        role,
+        ...(group === rootOf(experiment) ? {} : { group }),
+        ...(untilMs === null ? {} : { untilMs }),
+      }
+    })
     .sort(
       (one, other) =>
-        one.experiment.localeCompare(other.experiment) || order.indexOf(one.role) - order.indexOf(other.role),
+        one.experiment.localeCompare(other.experiment) ||
+        (one.group ?? '').localeCompare(other.group ?? '') ||
+        roles.indexOf(one.role) - roles.indexOf(other.role),
     )
 }

@@ -15,6 +15,8 @@ export interface PublishedState {
   refresh(): Promise<void>
   /** Resolves when every change committed so far is in the state. */
   settled(): Promise<void>
+  /** Calls whenever the state is another one; answers what ends it. */
+  onPublished(listener: () => void): () => void
   /** A change was appended to the facts, in a transaction that may still be rolled back. */
   appended(sequence: number): void
   close(): Promise<void>
@@ -45,12 +47,14 @@ export async function openPublishedState({
   let newest = { sequence: 0, atMs: 0 }
   let settling: Promise<void> = Promise.resolve()
   const closing = new AbortController()
+  const listeners = new Set<() => void>()
 
   const refresh = oneAtATime(async () => {
     const next = await read()
     if (JSON.stringify(next) !== JSON.stringify(current)) {
       current = next
       unpublished = true
+      for (const listener of listeners) listener()
     }
     if (!unpublished) return
     await onChange()
@@ -84,6 +88,10 @@ export async function openPublishedState({
     snapshot: () => current,
     refresh,
     settled: () => settling,
+    onPublished(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     appended(sequence) {
       newest = { sequence: Math.max(sequence, newest.sequence), atMs: performance.now() }
     },

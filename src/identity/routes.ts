@@ -1,6 +1,5 @@
 /** Binds the contract to the functions of this room, and the OpenID provider to `/oidc`. */
 import type { FastifyInstance } from 'fastify'
-import { transact } from '../foundation/database.ts'
 import { bindRoutes, type Gate, type Handlers } from '../foundation/http.ts'
 import {
   listAccessKeys,
@@ -10,36 +9,40 @@ import {
   revokeClient,
   createAccessKey,
 } from './access-keys.ts'
-import { listAudit } from './audit.ts'
-import { keyOwnerOf, mayManageKey, requireGrantable, requirePersonInBrowser, requireWholePerson } from './authority.ts'
+import {
+  keyOwnerOf,
+  mayManageKey,
+  requireAdminProof,
+  requireBrowser,
+  requireGrantable,
+  requirePersonInBrowser,
+  requireWholePerson,
+} from './authority.ts'
 import { redeemContentTicket } from './content-ticket.ts'
 import { identityContract } from './contract.ts'
-import { decide, rightsOf } from './decide.ts'
+import { rightsOf } from './decide.ts'
 import { addressOf, credentialOf, originOf, refuseOtherOrigin, sessionCookie, subjectOfCaller } from './gate.ts'
 import type { Oidc } from './oidc.ts'
-import {
-  createPerson,
-  endEverySignIn,
-  listPeople,
-  reinstatePerson,
-  requireSubject,
-  setRole,
-  showPerson,
-  suspendPerson,
-} from './people.ts'
+import { createPerson, endEverySignIn, listPeople, requireSubject, setRole, showPerson } from './people.ts'
 import { createRateLimit, createSecretLimit } from './rate-limit.ts'
 import type { Room } from './room.ts'
 import { createSignInLink, endBrowserSession, listBrowserSessions } from './sign-in.ts'
 import type { Signer } from './signer.ts'
 import type { IdentitySnapshot } from './snapshot.ts'
 import { createTokenDesk } from './token-desk.ts'
-import { ownTables } from './tables.ts'
 import { groupHandlers } from './groups/routes.ts'
-import { federationHandlers } from './federation/routes.ts'
+import { attemptCookie, federationHandlers, mountUpstreamLogout } from './federation/routes.ts'
+import type { Federation } from './federation/federation.ts'
+import { offerUpstreamLogout } from './federation/logout.ts'
+import { landingPath } from './federation/contract.ts'
 import { factorHandlers } from './factors/routes.ts'
 import { invitationHandlers } from './invitations/routes.ts'
+import { reinstatePerson, suspendPerson } from './invitations/suspension.ts'
+import { mountExperimentIssuers } from './tokens/experiment-issuer.ts'
 import { tokenHandlers } from './tokens/routes.ts'
 import { auditingHandlers } from './auditing/routes.ts'
+import { decisionHandlers } from './decisions/routes.ts'
+import type { Auditing } from './auditing/open-auditing.ts'
 
 export interface RouteParts {
   room: Room
@@ -47,11 +50,15 @@ export interface RouteParts {
   oidc: Oidc
   signer: Signer
   snapshot: () => IdentitySnapshot
+  auditing: Auditing
+  federation: Federation
 }
 
 export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   bindRoutes(app, identityContract, handlersOf(parts), parts.gate)
   mountOidc(app, parts)
+  mountExperimentIssuers(app, parts)
+  mountUpstreamLogout(app, parts)
 }
 
 function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['routes']> {
@@ -78,6 +85,7 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
     ...invitationHandlers(parts),
     ...tokenHandlers(parts),
     ...auditingHandlers(parts),
+    ...decisionHandlers(parts),
     async me(_request, { caller }) {
       const subject = subjectOfCaller(caller)
       const credential = credentialOf(caller)
@@ -91,11 +99,15 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
         roles: subject.roles,
         ...(subject.limits === undefined ? {} : { limits: subject.limits }),
         rights: Object.fromEntries([
-          ['site', rightsOf(subject)],
-          ...places.map((experiment) => [experiment, rightsOf(subject, experiment)] as const),
+          ['site', rightsOf(subject, undefined, clock.nowMs())],
+          ...places.map((experiment) => [experiment, rightsOf(subject, experiment, clock.nowMs())] as const),
         ]),
         signedInBy: credential.by === 'access-token' ? 'access-token' : 'browser-session',
         expiresAtMs: credential.by === 'nothing' ? null : credential.expiresAtMs,
+        ...(credential.by === 'browser-session' && {
+          secondFactor: credential.proof.secondFactor,
+          recovering: credential.proof.recovering,
+        }),
       }
     },
 
@@ -112,13 +124,19 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
     },
 
     async signOut(_request, { caller, request, reply }) {
-      const credential = requirePersonInBrowser(caller)
-      await transact(room.database, async (trx) => {
-        await endBrowserSession(ownTables(trx), credential.sessionId)
-        await room.audit(ownTables(trx), originOf(caller, request), { action: 'sign-out', target: caller.id })
+      const credential = requireBrowser(caller)
+      const elsewhere = await offerUpstreamLogout(room, credential.sessionId)
+      await room.change(async (trx) => {
+        await endBrowserSession(trx, credential.sessionId)
+        await room.audit(trx, originOf(caller, request), { action: 'sign-out', target: caller.id })
       })
-      reply.header('set-cookie', sessionCookie(publicUrl, '', 0))
-      return { signedOut: true }
+      const cookies = [sessionCookie(publicUrl, '', 0)]
+      if (elsewhere === undefined) {
+        reply.header('set-cookie', cookies)
+        return { signedOut: true }
+      }
+      reply.header('set-cookie', [...cookies, attemptCookie(publicUrl, elsewhere)])
+      return { signedOut: true, next: landingPath }
     },
 
     async listSessions(_request, { caller }) {
@@ -214,6 +232,7 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
     },
 
     async setRole({ params, body }, { caller, request }) {
+      requireAdminProof(caller)
       await room.change(async (trx) => {
         await requireGrantable(trx, subjectOfCaller(caller), params.person, body)
         await setRole(room, trx, params.person, body.experiment, body.role, originOf(caller, request))
@@ -229,16 +248,6 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
     async reinstatePerson({ params }, { caller, request }) {
       await room.change((trx) => reinstatePerson(room, trx, params.person, originOf(caller, request)))
       return await showPerson(kysely, params.person)
-    },
-
-    async listAudit({ query }, { caller }) {
-      const subject = subjectOfCaller(caller)
-      requireWholePerson(caller)
-      const { limit, cursor, experiment } = query
-      const seesAll = decide(subject, 'site.admin').allow
-      const seesExperiment = experiment !== undefined && decide(subject, 'experiment.admin', { experiment }).allow
-      const about = query.mine || !(seesAll || seesExperiment) ? subject.id : undefined
-      return await listAudit(kysely, { experiment, about, limit, cursor })
     },
 
     async showDevice({ params }, { caller }) {
@@ -278,15 +287,18 @@ function handlersOf(parts: RouteParts): Handlers<(typeof identityContract)['rout
 
 /** The provider reads bodies itself and writes to the raw response, so it lives in its own corner of the app. */
 function mountOidc(app: FastifyInstance, { room: { clock }, oidc }: RouteParts): void {
-  const limit = createRateLimit({ clock, burst: 120, perMinute: 120 })
+  // Machines of one site come from one address, and each device that waits asks twelve times a minute.
+  const limit = createRateLimit({ clock, burst: 300, perMinute: 300 })
   void app.register(async (corner) => {
     corner.removeAllContentTypeParsers()
     corner.addContentTypeParser('*', (_request, _payload, done) => done(null))
     corner.all('/oidc/*', async (request, reply) => {
-      if (request.method === 'POST') limit.take(addressOf(request))
+      const address = addressOf(request)
+      if (request.method === 'POST') limit.take(address)
       reply.hijack()
       reply.raw.setHeader('x-request-id', request.id)
-      await oidc.handle(request.raw, reply.raw, addressOf(request))
+      await oidc.handle(request.raw, reply.raw, address)
+      if (request.method === 'POST' && reply.raw.statusCode < 400) limit.giveBack(address)
     })
   })
 }

@@ -2,10 +2,11 @@
 import { randomToken, uuid7 } from '../foundation/ids.ts'
 import type { Origin } from './audit.ts'
 import { identityFaults } from './errors.ts'
+import { sweepChallenges } from './factors/challenges.ts'
 import { createPerson } from './people.ts'
 import type { Room } from './room.ts'
 import { hashOf } from './seal.ts'
-import type { IdentityTables, IdentityTransaction } from './tables.ts'
+import type { CodePurpose, IdentityTables, IdentityTransaction } from './tables.ts'
 
 export const codeLifetimeMs = 30 * 60_000
 export const sessionLifetimeMs = 12 * 3_600_000
@@ -28,7 +29,7 @@ export async function createSignInLink(
   trx: IdentityTransaction,
   personId: string,
   origin: Origin,
-  { keepEarlier = false }: { keepEarlier?: boolean } = {},
+  { keepEarlier = false, purpose = 'sign-in' }: { keepEarlier?: boolean; purpose?: CodePurpose } = {},
 ): Promise<SignInLink> {
   const code = randomToken(20)
   const nowMs = room.clock.nowMs()
@@ -44,13 +45,13 @@ export async function createSignInLink(
     .values({
       code_hash: hashOf(code),
       person_id: personId,
-      purpose: 'sign-in',
+      purpose,
       created_at_ms: nowMs,
       expires_at_ms: expiresAtMs,
       used_at_ms: null,
     })
     .execute()
-  await room.audit(trx, origin, { action: 'sign-in-link-created', target: personId })
+  await room.audit(trx, origin, { action: 'sign-in-link-created', target: personId, detail: { purpose } })
   return { url: `${room.publicUrl}/sign-in#code=${code}`, code, expiresAtMs }
 }
 
@@ -70,14 +71,14 @@ export async function ensureSiteAdmin(room: Room, trx: IdentityTransaction, orig
 }
 
 /**
- * Uses a code up and returns whose it was.
+ * Uses a code up and returns whose it was and what it is for.
  * @throws Fault identity.invalid_code, the same words for unknown, used, expired and suspended
  */
 export async function consumeCode(
   room: Room,
   trx: IdentityTransaction,
   code: string,
-): Promise<IdentityTables['identity_subject']> {
+): Promise<{ person: IdentityTables['identity_subject']; purpose: CodePurpose }> {
   const nowMs = room.clock.nowMs()
   const used = await trx
     .updateTable('identity_one_time_code')
@@ -86,7 +87,7 @@ export async function consumeCode(
     .where('used_at_ms', 'is', null)
     .where('expires_at_ms', '>', nowMs)
     .where('expires_at_ms', '<=', nowMs + codeLifetimeMs + clockToleranceMs)
-    .returning('person_id')
+    .returning(['person_id', 'purpose'])
     .executeTakeFirst()
   const person =
     used &&
@@ -95,9 +96,9 @@ export async function consumeCode(
       .selectAll()
       .where('id', '=', used.person_id)
       .where('kind', '=', 'person')
-      .where('state', '=', 'active')
+      .where('state', 'in', ['active', 'grace'])
       .executeTakeFirst())
-  if (person) return person
+  if (used && person) return { person, purpose: used.purpose }
   throw identityFaults.invalidCode('This sign-in link has been used, has expired, or never existed.', {
     hint: 'Ask for a new one; a link works once and for 30 minutes.',
   })
@@ -112,7 +113,8 @@ export interface BrowserSession {
 
 /** How somebody has just proved who he is. */
 export interface SignInProof {
-  method: 'link' | 'passkey' | 'password' | 'institute' | 'invitation'
+  /** 'recovery' lets in only to make a new factor. */
+  method: 'link' | 'passkey' | 'password' | 'institute' | 'invitation' | 'recovery'
   /** A passkey with user verification counts as two factors. */
   twoFactors?: boolean
   /** Row of `identity_identity`, and the session at its issuer (`sid`), of an institute login. */
@@ -174,6 +176,19 @@ export async function findBrowserSession(
   return row
 }
 
+/** Is it, without anybody being seen by the question? */
+export async function isBrowserSessionOpen(room: Room, sessionId: string): Promise<boolean> {
+  const nowMs = room.clock.nowMs()
+  const row = await room.kysely
+    .selectFrom('identity_browser_session')
+    .select('id')
+    .where('id', '=', sessionId)
+    .where('expires_at_ms', '>', nowMs)
+    .where('last_seen_at_ms', '>', nowMs - sessionIdleMs)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 export async function listBrowserSessions(
   room: Room,
   personId: string,
@@ -198,11 +213,27 @@ export async function endBrowserSession(trx: IdentityTransaction, sessionId: str
 export async function sweepExpired(room: Room): Promise<void> {
   const nowMs = room.clock.nowMs()
   const { kysely } = room
+  // Idle ones from which a notebook was opened stay as rows: one that is missing before its end was ended by somebody.
+  const windows = kysely
+    .selectFrom('identity_content_ticket')
+    .select('window_id')
+    .where('window_id', 'is not', null)
+    .where('window_until_ms', '>', nowMs)
   await kysely
     .deleteFrom('identity_browser_session')
-    .where((row) => row.or([row('expires_at_ms', '<=', nowMs), row('last_seen_at_ms', '<=', nowMs - sessionIdleMs)]))
+    .where((row) =>
+      row.or([
+        row('expires_at_ms', '<=', nowMs),
+        row.and([row('last_seen_at_ms', '<=', nowMs - sessionIdleMs), row('id', 'not in', windows)]),
+      ]),
+    )
     .execute()
   await kysely.deleteFrom('identity_one_time_code').where('expires_at_ms', '<=', nowMs).execute()
-  await kysely.deleteFrom('identity_content_ticket').where('expires_at_ms', '<=', nowMs).execute()
+  await kysely
+    .deleteFrom('identity_content_ticket')
+    .where('expires_at_ms', '<=', nowMs)
+    .where((row) => row.or([row('window_until_ms', 'is', null), row('window_until_ms', '<=', nowMs)]))
+    .execute()
   await kysely.deleteFrom('identity_oidc').where('expires_at_ms', '<=', nowMs).execute()
+  await sweepChallenges(room)
 }

@@ -6,30 +6,25 @@ import type { FactorTables } from './factors/tables.ts'
 import type { InvitationTables } from './invitations/tables.ts'
 import type { TokenTables } from './tokens/tables.ts'
 import type { AuditingTables } from './auditing/tables.ts'
+import type { DecisionTables } from './decisions/tables.ts'
 
 /** Rows of this room. Ids are uuid7 text unless said otherwise, times UTC milliseconds, JSON as text, booleans 0/1. */
 export interface IdentityTables
-  extends GroupTables, FederationTables, FactorTables, InvitationTables, TokenTables, AuditingTables {
+  extends GroupTables, FederationTables, FactorTables, InvitationTables, TokenTables, AuditingTables, DecisionTables {
   /** People and machines. Never deleted, so that an id or a name is never given twice. */
   identity_subject: {
     id: string
     kind: 'person' | 'client'
     name: string
     display_name: string
-    state: 'active' | 'suspended'
+    /** People only: 'grace' may still read; 'archived' is gone for good, 'erased' has lost his name too. */
+    state: 'active' | 'grace' | 'suspended' | 'archived' | 'erased'
     epoch: number
     site_admin: number
     /** Clients only. */
     experiment: string | null
     created_at_ms: number
     created_by: string
-  }
-  identity_role: {
-    subject_id: string
-    experiment: string
-    role: string
-    granted_by: string
-    granted_at_ms: number
   }
   identity_platform_uid: { uid: number; person_id: string }
   /** The number of who may read; the next one is of who may write. */
@@ -52,6 +47,8 @@ export interface IdentityTables
     /** Of institute logins: whose, and the session there, for its logout. */
     identity_id: string | null
     upstream_session: string | null
+    /** Until when the person's command line may use this session's fresh proof. */
+    lends_proof_until_ms: number | null
   }
   /** By what else than a link a person is known: an institute's issuer and its subject. Never by e-mail. */
   identity_identity: {
@@ -68,7 +65,8 @@ export interface IdentityTables
   identity_one_time_code: {
     code_hash: string
     person_id: string
-    purpose: 'sign-in'
+    /** 'root': printed on the machine itself, counts as two factors. 'recovery': lets in only to make a new factor. */
+    purpose: CodePurpose
     created_at_ms: number
     expires_at_ms: number
     used_at_ms: number | null
@@ -79,6 +77,9 @@ export interface IdentityTables
     session_id: string
     expires_at_ms: number
     used_at_ms: number | null
+    /** The browser session that it was asked for in, and the absolute end of that; null: by a token. */
+    window_id: string | null
+    window_until_ms: number | null
   }
   identity_access_key: {
     access_key_id: string
@@ -93,6 +94,12 @@ export interface IdentityTables
     created_at_ms: number
     expires_at_ms: number | null
     revoked_at_ms: number | null
+    /** `sts`: made for a web identity token; it needs its session token, always ends and dies with the epoch. */
+    kind: 'key' | 'sts'
+    session_token_hash: string | null
+    epoch: number | null
+    /** What it was made from (`device:ID`, `personal-token:ID`, `machine-key:ID`): it ends with that. */
+    source: string | null
   }
   /** Everything the OIDC provider keeps: ids and lookups hashed, payload sealed. */
   identity_oidc: {
@@ -106,20 +113,10 @@ export interface IdentityTables
     expires_at_ms: number | null
     consumed_at_ms: number | null
   }
-  identity_audit: {
-    id: string
-    at_ms: number
-    actor_id: string
-    actor_kind: string
-    actor_name: string
-    action: string
-    target: string
-    experiment: string | null
-    address: string
-    request_id: string
-    detail: string
-  }
 }
+
+/** What a one-time code is for; see `identity_one_time_code`. */
+export type CodePurpose = 'sign-in' | 'root' | 'recovery'
 
 export type IdentityKysely = Kysely<IdentityTables>
 export type IdentityTransaction = Transaction<IdentityTables>

@@ -10,12 +10,17 @@ import { freePort, temporaryDirectory, type OpenTestDatabase } from '../foundati
 import { systemClock, type Clock } from '../foundation/time.ts'
 import { identityContract } from './contract.ts'
 import { identityMigrations, openIdentity, type Identity } from './index.ts'
+import type { PersonRole } from './subject.ts'
+import type { IdentityPorts } from './room.ts'
 
 export interface TestIdentity {
   identity: Identity
   database: OpenedDatabase
   url: string
+  /** As its pages and tokens say it: another host when it plays https. */
+  publicUrl: string
   secretsDirectory: string
+  auditFolder: string
   /** Everything that was logged, at the most talkative level. */
   logLines: string[]
   /** How often the published part changed. */
@@ -39,7 +44,7 @@ export interface Browser {
 
 export async function startIdentity(
   open: OpenTestDatabase,
-  options: { clock?: Clock; https?: boolean } = {},
+  options: { clock?: Clock; https?: boolean; ports?: Partial<IdentityPorts> } = {},
 ): Promise<TestIdentity> {
   const database = await open()
   await migrate(database, [identityMigrations])
@@ -57,13 +62,14 @@ export async function startIdentity(
   const url = `http://127.0.0.1:${port}`
   const publicUrl = options.https === true ? `https://cygnet.example:${port}` : url
   let changes = 0
-  const settings = { database, facts, clock, secretsDirectory, publicUrl, log }
+  const auditFolder = join(path, 'audit')
+  const settings = { database, facts, clock, secretsDirectory, auditFolder, publicUrl, log }
   let publishingFails = false
   const onChange = () => {
     if (publishingFails) throw new Error('disk full')
     changes++
   }
-  const identity = await openIdentity({ ...settings, onChange })
+  const identity = await openIdentity({ ...settings, ...(options.ports && { ports: options.ports }), onChange })
   const app = createApp({ log })
   identity.routes(app)
   await app.listen({ host: '127.0.0.1', port })
@@ -76,7 +82,9 @@ export async function startIdentity(
     identity,
     database,
     url,
+    publicUrl,
     secretsDirectory,
+    auditFolder,
     logLines,
     changes: () => changes,
     failPublishing: (fails) => void (publishingFails = fails),
@@ -137,7 +145,7 @@ export async function adminBrowser(test: TestIdentity): Promise<Browser> {
 export async function personBrowser(
   test: TestIdentity,
   name: string,
-  roles: { experiment: string; role: 'exp-admin' | 'manager' | 'operator' | 'member' | 'guest' }[],
+  roles: { experiment: string; role: PersonRole }[],
 ): Promise<{ id: string; browser: Browser }> {
   const { id, signInLink } = await test.identity.createPerson({ name, displayName: name, siteAdmin: false, roles })
   const browser = test.browser()

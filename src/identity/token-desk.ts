@@ -13,7 +13,7 @@ import { sameSecret } from './seal.ts'
 import { consumeCode, startBrowserSession, type BrowserSession } from './sign-in.ts'
 import type { Signer } from './signer.ts'
 import { subjectOfAccessKey, type IdentitySnapshot } from './snapshot.ts'
-import { ownTables, type IdentityTables, type IdentityTransaction } from './tables.ts'
+import { ownTables, type CodePurpose, type IdentityTables, type IdentityTransaction } from './tables.ts'
 
 export const accessTokenLifetimeMs = 3_600_000
 
@@ -55,14 +55,14 @@ export function createTokenDesk(parts: {
     code: string,
     method: string,
     from: From,
-    work: (trx: IdentityTransaction, person: PersonRow) => Promise<Result>,
+    work: (trx: IdentityTransaction, person: PersonRow, purpose: CodePurpose) => Promise<Result>,
   ): Promise<Result> {
     return await transact(room.database, async (anyTrx) => {
       const trx = ownTables(anyTrx)
-      const person = await consumeCode(room, trx, code)
+      const { person, purpose } = await consumeCode(room, trx, code)
       const origin = { actor: { id: person.id, kind: 'person', name: person.name }, ...from }
       await room.audit(trx, origin, { action: 'sign-in', target: person.id, detail: { method } })
-      return await work(trx, person)
+      return await work(trx, person, purpose)
     })
   }
 
@@ -73,14 +73,24 @@ export function createTokenDesk(parts: {
     },
 
     async redeem(code, { userAgent, ...from }) {
-      return await withCode(code, 'one-time code', from, async (trx, person) => ({
+      return await withCode(code, 'one-time code', from, async (trx, person, purpose) => ({
         person,
-        session: await startBrowserSession(room, trx, person.id, { address: from.address, userAgent }),
+        session: await startBrowserSession(room, trx, person.id, {
+          address: from.address,
+          userAgent,
+          // Who can print a link on the machine itself has already shown more than any second factor.
+          proof: { method: purpose === 'recovery' ? 'recovery' : 'link', twoFactors: purpose === 'root' },
+        }),
       }))
     },
 
     async tokenForCode(code, from) {
-      const person = await withCode(code, 'one-time code, command line', from, async (_trx, row) => row)
+      const person = await withCode(code, 'one-time code, command line', from, async (_trx, row, purpose) => {
+        if (purpose !== 'recovery') return row
+        throw identityFaults.browserOnly('This link is for the browser.', {
+          hint: 'Open it there and make a new passkey or password.',
+        })
+      })
       const claims = {
         sub: person.id,
         client_id: commandLineClient,
@@ -88,13 +98,14 @@ export function createTokenDesk(parts: {
         epoch: person.epoch,
         cygnet: { kind: 'person' },
       }
-      const refreshToken = await oidc.issueRefreshToken(person.id)
+      const refreshToken = await oidc.issueRefreshToken(person.id, from.address)
       return { ...signedToken(claims, accessTokenLifetimeMs), refreshToken }
     },
 
     async tokenForAccessKey({ accessKeyId, secretAccessKey }, from) {
       const key = subjectOfAccessKey(snapshot(), accessKeyId, room.clock.nowMs())
-      if (!sameSecret(secretAccessKey, key?.secret ?? '') || key === undefined) {
+      // Keys of STS were made from a token: they are for S3 and become none again.
+      if (!sameSecret(secretAccessKey, key?.secret ?? '') || key === undefined || key.sessionTokenHash !== undefined) {
         throw identityFaults.wrongAccessKey('The access key or its secret is not right, or the key has been revoked.', {
           hint: 'Make a new key: cygnet credentials create.',
         })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { transact, type OpenedDatabase } from '../foundation/database.ts'
 import type { Logger } from '../foundation/log.ts'
 import type { Clock } from '../foundation/time.ts'
-import type { Compute, Job } from '../compute/index.ts'
+import { fitted, type Compute, type Job } from '../compute/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { z } from 'zod'
 import type { EnvironmentStatus, Session, SessionState, Ticket, notebooksConfig } from './contract.ts'
@@ -70,7 +70,8 @@ export interface Notebooks {
   /** Asks for the end; `stopped` is said only when nothing of it lives. */
   stop(sessionId: string): Promise<Session>
   /** A single-use address for the owner's browser. */
-  createTicket(sessionId: string, openPath?: string): Promise<Ticket>
+  /** `windowId`: the browser session that asks; what it opens ends with a sign-out there. */
+  createTicket(sessionId: string, openPath?: string, windowId?: string): Promise<Ticket>
   environment(): EnvironmentStatus
   /** Makes the environment now, with progress (demo, doctor). */
   ensureEnvironment(progress?: (step: string) => void): Promise<void>
@@ -136,6 +137,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
         sessionId: row.id,
         ownerId: row.owner_id,
         ownerName: row.owner_name,
+        experiment: row.experiment,
         basePath: basePathOf(row),
         key: row.header_key,
         socketPath: row.ready_ms === null ? null : placeOf(row, job).socketPath,
@@ -280,11 +282,14 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
               ownerName: person.name,
               class: 'interactive',
               payload: { sessionId },
-              request: {
-                cpuMilli: config.cpuMilli,
-                memoryMiB: config.memoryMiB,
-                walltimeMs: Math.round(config.walltimeHours * 3_600_000),
-              },
+              request: fitted(
+                {
+                  cpuMilli: config.cpuMilli,
+                  memoryMiB: config.memoryMiB,
+                  walltimeMs: Math.round(config.walltimeHours * 3_600_000),
+                },
+                compute.limitsOf(person.id, wanted.experiment),
+              ),
               // A server that died took its kernels along: starting another one in silence would hide that.
               retry: { infrastructure: 0 },
               idempotencyKey: `session ${sessionId}`,
@@ -324,7 +329,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
       return await show(sessionId)
     },
 
-    async createTicket(sessionId, openPath) {
+    async createTicket(sessionId, openPath, windowId) {
       const row = await findSession(kysely, sessionId)
       const job = await compute.show(row.job_id)
       if (stateOf(row, job) !== 'running') {
@@ -332,7 +337,7 @@ export async function openNotebooks(options: NotebooksOptions): Promise<Notebook
           hint: 'Wait until it runs, or start it again.',
         })
       }
-      const ticket = await options.identity.createContentTicket(row.owner_id, row.id)
+      const ticket = await options.identity.createContentTicket(row.owner_id, row.id, windowId)
       const path = openPath ?? row.open_path
       const to = path === null ? 'lab' : `lab/tree/${path.split('/').map(encodeURIComponent).join('/')}`
       return {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { bindRoutes, type Gate } from '../foundation/http.ts'
+import { credentialOf } from '../identity/index.ts'
 import { notebooksContract } from './contract.ts'
 import { notebookErrors } from './errors.ts'
 import type { Notebooks } from './room.ts'
@@ -36,7 +37,7 @@ export function notebookRoutes(app: FastifyInstance, { notebooks, gate }: { note
       },
       async stopSession({ params }, context) {
         const session = await notebooks.show(params.session)
-        context.require(session.ownerId === context.caller.id ? 'sessions.start' : 'sessions.stop', session.experiment)
+        context.require('sessions.stop', session.experiment, { ownerId: session.ownerId })
         return await notebooks.stop(params.session)
       },
       async createTicket({ params, body }, context) {
@@ -44,7 +45,9 @@ export function notebookRoutes(app: FastifyInstance, { notebooks, gate }: { note
         context.require('sessions.start', session.experiment)
         if (session.ownerId !== context.caller.id || context.caller.kind !== 'person')
           throw notebookErrors.notYours('A session opens only for the person it belongs to.')
-        return await notebooks.createTicket(params.session, body?.openPath)
+        const credential = credentialOf(context.caller)
+        const windowId = credential.by === 'browser-session' ? credential.sessionId : undefined
+        return await notebooks.createTicket(params.session, body?.openPath, windowId)
       },
       async showEnvironment() {
         return notebooks.environment()

@@ -1,5 +1,5 @@
 /** What people do with campaigns: make, change, try again, cancel. Input is checked; permissions are the routes'. */
-import type { Compute } from '../compute/index.ts'
+import { requireEnvironment, requireWithin, type Compute } from '../compute/index.ts'
 import { transact } from '../foundation/database.ts'
 import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
 import { appendFact } from '../foundation/facts.ts'
@@ -20,7 +20,7 @@ export interface CampaignContext {
   database: OpenedDatabase
   clock: Clock
   storage: ProductStore
-  compute: Pick<Compute, 'cancel' | 'show' | 'machine' | 'requireSandbox'>
+  compute: Pick<Compute, 'cancel' | 'show' | 'machine' | 'requireSandbox' | 'limitsOf'>
   /** Of our own deciding code. */
   codeVersion: string
   coresPerJob: number
@@ -92,6 +92,10 @@ async function recipeOf(
     }
     await context.compute.requireSandbox(creator.id)
     const checked = checkScript(experiment, name, given.script)
+    const { cores, memoryMiB, walltimeSeconds, environment } = checked.script
+    const limits = context.compute.limitsOf(creator.id, experiment)
+    requireEnvironment(environment, limits)
+    requireWithin({ cpuMilli: cores * 1000, memoryMiB, walltimeMs: walltimeSeconds * 1000 }, limits)
     await storeScript(checked, context.storage)
     return { description, parameters: {}, preset: null, script: checked.script }
   }

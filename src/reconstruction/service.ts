@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import type { Compute } from '../compute/index.ts'
+import { fitted, type Compute } from '../compute/index.ts'
 import type { RunIndexes } from '../detector/index.ts'
 import { transact } from '../foundation/database.ts'
 import type { AnyTransaction, OpenedDatabase } from '../foundation/database.ts'
@@ -38,7 +38,10 @@ export interface ReconstructionOptions {
   log: Logger
   logbook: Logbook
   storage: ProductStore
-  compute: Pick<Compute, 'submit' | 'registerKind' | 'cancel' | 'show' | 'machine' | 'requireSandbox' | 'environment'>
+  compute: Pick<
+    Compute,
+    'submit' | 'registerKind' | 'cancel' | 'show' | 'machine' | 'requireSandbox' | 'environment' | 'limitsOf'
+  >
   /** Immutable copy of the program; jobs run payload.ts from it. Readable by every uid. */
   programFolder: string
   /** The Node binary for jobs; default the one this process runs on. */
@@ -79,7 +82,9 @@ export async function openReconstruction(options: ReconstructionOptions): Promis
         campaign === undefined || campaign.script === null
           ? jobSpecOf(task, idempotencyKey, owner, cores)
           : scriptJobSpec(task, idempotencyKey, campaign, campaign.script)
-      return (await compute.submit(trx, spec)).id
+      // The policy may have become tighter since the campaign was made; for the platform's own work there is none.
+      const request = fitted(spec.request, compute.limitsOf(spec.ownerId, spec.experiment))
+      return (await compute.submit(trx, { ...spec, request })).id
     },
   }
   const kinds = {

@@ -5,7 +5,7 @@ import { createClient } from '../foundation/client.ts'
 import { createOutput, type CommandContext, type Output } from '../foundation/command-line.ts'
 import { exitCodeOf, Fault, faultLines } from '../foundation/errors.ts'
 import { trustPrivateAuthority } from '../foundation/private-authority.ts'
-import { registerIdentityCommands, signInFile } from '../identity/commands.ts'
+import { registerEnrolment, registerIdentityCommands, signInFile } from '../identity/commands.ts'
 import { homeAt } from './home.ts'
 import { addressesAt } from './platform.ts'
 import { programVersion } from '../foundation/version.ts'
@@ -73,13 +73,36 @@ async function registrations(argv: string[]): Promise<Register[]> {
     [['support'], async () => (await import('./observability/support-command.ts')).registerSupportCommand],
     [['doctor'], async () => (await import('./doctor-command.ts')).registerDoctorCommand],
     [
-      ['login', 'logout', 'whoami', 'credentials'],
+      [
+        ...['login', 'logout', 'whoami', 'credentials', 'token', 'tokens', 'keys', 'audit', 'identity', 'people'],
+        ...[
+          'groups',
+          'policy',
+          'issuers',
+          'import-rules',
+          'invite',
+          'invitations',
+          'class',
+          'requests',
+          'terms',
+          'mail',
+        ],
+      ],
       async () => (program, context) => registerIdentityCommands(program, context),
     ],
     [['data'], async () => (await import('../storage/commands.ts')).registerDataCommands],
     [['runs'], async () => (await import('../logbook/commands.ts')).registerRunsCommands],
     [['experiments'], async () => (await import('../logbook/commands.ts')).registerExperimentCommands],
-    [['daq'], async () => (await import('../ingest/commands.ts')).registerDaqCommands],
+    [
+      ['daq'],
+      async () => {
+        const { registerDaqCommands } = await import('../ingest/commands.ts')
+        return (program, context) => {
+          registerDaqCommands(program, context)
+          registerEnrolment(program, context)
+        }
+      },
+    ],
     [['jobs'], async () => (await import('../compute/commands.ts')).registerJobCommands],
     [['reco'], async () => (await import('../reconstruction/commands.ts')).registerReconstructionCommands],
     [['sessions'], async () => (await import('../notebooks/commands.ts')).registerSessionCommands],
@@ -123,6 +146,7 @@ function whatTheFlagSays(): Output {
     table: (...given) => current.table(...given),
     list: (...given) => current.list(...given),
     json: (value) => current.json(value),
+    text: (value) => current.text(value),
     line: (text) => current.line(text),
     progress: (text) => current.progress(text),
   }

@@ -12,19 +12,21 @@ import type { Logger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import { publishSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
-import { openIdentity } from '../identity/index.ts'
+import { forGateways, openIdentity } from '../identity/index.ts'
 import { openIngest } from '../ingest/index.ts'
 import { openLogbook } from '../logbook/index.ts'
 import { notebookRoutes, openNotebooks } from '../notebooks/index.ts'
 import { openReconstruction } from '../reconstruction/index.ts'
 import { bucketNameOf, followStorageChanges, openStorage, registerStorageRoutes } from '../storage/index.ts'
+import { followArchivedPeople } from './archived-homes.ts'
 import { fileOwners } from './file-owners.ts'
 import { cacheFolder, s3Region, type Addresses, type Home } from './home.ts'
 import { databaseAddressOf, databaseCopiesFolder, requireCurrentDatabase } from './database-place.ts'
 import { bindInternalRoutes } from './internal-routes.ts'
 import { roomMigrations } from './room-migrations.ts'
+import { openLiveEffect, workersOnly } from './live-effect.ts'
 import type { Settings } from './settings.ts'
-import type { PlatformSnapshot } from './snapshot.ts'
+import type { PublishedSnapshot } from './snapshot.ts'
 import { bindStatusRoutes } from './status.ts'
 import { platformOwner, starterIds, workspaces } from './workspaces.ts'
 
@@ -68,14 +70,34 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   closers.push(() => jobs.close())
 
   let publish: () => Promise<void> = async () => {}
+  let rightsChanged = () => {}
   const identity = await openIdentity({
     database,
     facts,
     clock,
     log,
     secretsDirectory: home.secrets,
+    auditFolder: home.audit,
     publicUrl: addresses.publicUrl,
-    onChange: () => publish(),
+    s3Url: addresses.s3Url,
+    mail: settings.mail,
+    ports: {
+      runningOf: async (personIds) =>
+        (await compute.living(personIds)).map(({ id, class: kind, ownerId, experiment, title }) => ({
+          kind: kind === 'interactive' ? 'session' : 'job',
+          id,
+          personId: ownerId,
+          experiment,
+          title,
+        })),
+      async createExperiment(trx, { name, title }) {
+        await logbook.createExperiment(trx, { name, title, template: 'single-setup', setup: 'main', series: 'main' })
+      },
+    },
+    async onChange() {
+      await publish()
+      rightsChanged()
+    },
   })
   closers.push(() => identity.close())
 
@@ -140,7 +162,8 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
     ports,
     trustedOwnerIds: () => [platformOwner.id, ...starterIds(identity.snapshotPart())],
     searchPath,
-    workspaceOf: workspaces({ identity, storage }),
+    workspaceOf: workersOnly({ identity, ownId: platformOwner.id }, workspaces({ identity, storage })),
+    limitsOf: (ownerId, experiment) => identity.limitsOf(ownerId, experiment),
   })
   closers.push(() => compute.close())
 
@@ -155,6 +178,8 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   jobs.register('shell.end-access', accessOf, async ({ jobId, kind }) => {
     await identity.revokeAccessKeysOf(kind === 'session' ? await notebooks.sessionIdOf(jobId) : jobId)
   })
+
+  followArchivedPeople({ homesFolder: home.homes, facts, jobs, clock, log, identity, compute, storage })
 
   const reconstruction = await openReconstruction({
     runIndexes,
@@ -187,9 +212,9 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   closers.push(() => notebooks.close())
 
   publish = () => {
-    const snapshot: PlatformSnapshot = {
+    const snapshot: PublishedSnapshot = {
       writtenAtMs: clock.nowMs(),
-      identity: identity.snapshotPart(),
+      identity: forGateways(identity.snapshotPart()),
       notebooks: notebooks.snapshotPart(),
     }
     return publishSnapshot(home.snapshot, snapshot)
@@ -202,6 +227,11 @@ export async function openPlatform({ home, settings, addresses, log }: PlatformP
   jobs.start()
   await notebooks.start()
   await compute.start()
+  const { whenRightsEnd } = settings.compute
+  const live = openLiveEffect({ identity, compute, clock, log, ownId: platformOwner.id, whenRightsEnd })
+  closers.push(() => live.close())
+  rightsChanged = live.now
+  live.now()
 
   const app = createApp({ log })
   closers.push(() => app.close())

@@ -9,11 +9,12 @@ import { chmod, rename, rm } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { clientAddressOf } from '../foundation/http-guard.ts'
 import { createLogger } from '../foundation/log.ts'
 import { loadOrCreateSecret } from '../foundation/secrets.ts'
 import { followSnapshot } from '../foundation/snapshot.ts'
 import { systemClock } from '../foundation/time.ts'
-import { sessionCookieName, subjectOfAccessKey } from '../identity/gateway.ts'
+import { sessionCookieName } from '../identity/gateway.ts'
 import { createS3Handler, openStorage, storageFaults } from '../storage/gateway.ts'
 import { readArguments } from './arguments.ts'
 import { fileOwners } from './file-owners.ts'
@@ -22,6 +23,7 @@ import { openCertificates } from './gateway/certificates.ts'
 import { createConnectionGuard } from './gateway/connection-guard.ts'
 import { createContentFace } from './gateway/content-face.ts'
 import { createControlFace } from './gateway/control-face.ts'
+import { createDeniedObjects } from './gateway/denied-objects.ts'
 import { createDraining, createTraffic, endSignal } from './gateway/draining.ts'
 import { createFaces, faceByHost, pageHeaders, type FaceParts } from './gateway/faces.ts'
 import { admit, createFairShare } from './gateway/fair-share.ts'
@@ -29,6 +31,7 @@ import { createFrontServer, createRedirectServer, type Face } from './gateway/fr
 import { createPermit } from './gateway/permit.ts'
 import { createPrincipals } from './gateway/principals.ts'
 import { createStaticFiles } from './gateway/static-files.ts'
+import { createStsPort } from './gateway/sts-port.ts'
 import { createTrustedProxies } from './gateway/trusted-proxies.ts'
 import { watchPressure } from './gateway/pressure.ts'
 import { s3Region } from './home.ts'
@@ -74,16 +77,15 @@ const share = createFairShare(limits)
 const streams = createFairShare({ ...limits, waitingPerPrincipal: 0 })
 const certificates = tls && (await openCertificates([tls].flat(), log))
 
+const denied = createDeniedObjects(home.controlSocket, log)
 const s3Handler = createS3Handler({
   storage,
   region: s3Region,
   log,
   hosts: [new URL(addresses.s3Url).hostname].filter((host) => /[a-z]/i.test(host) && host !== 'localhost'),
-  accessKey(id: string) {
-    const snapshot = followed.current()
-    return snapshot && subjectOfAccessKey(snapshot.identity, id)
-  },
+  ...createStsPort(home.controlSocket, followed),
   permit: createPermit(followed),
+  denied: (subject, request, place) => denied.record(subject, clientAddressOf(request), request.method ?? '', place),
   async admit(accessKeyId, request, response) {
     guard.prove(request.socket)
     const place = await admit(share, `key ${accessKeyId}`, response)
@@ -154,6 +156,7 @@ if ((await endSignal()) === 'hand over') {
   await draining.handOver(handOverPatienceMs)
 } else await draining.stop(stopPatienceMs)
 await closeHealth()
+await denied.close()
 pressure.close()
 pace.close()
 certificates?.close()

@@ -24,6 +24,8 @@ export interface Home {
   jobs: string
   homes: string
   logs: string
+  /** A file of the audit a day (identity). */
+  audit: string
   program: string
 }
 
@@ -45,6 +47,7 @@ export function homeAt(path: string | undefined): Home {
     jobs: join(folder, 'jobs'),
     homes: join(folder, 'homes'),
     logs: join(folder, 'logs'),
+    audit: join(folder, 'audit'),
     program: join(folder, 'program'),
   }
 }
@@ -86,6 +89,7 @@ export async function prepareHome(home: Home): Promise<void> {
     [home.jobs, 0o711],
     [home.homes, 0o711],
     [home.logs, 0o700],
+    [home.audit, 0o700],
   ]
   for (const [path, mode] of modes) {
     await mkdir(path, { recursive: true, mode }).catch(ignorePresent)

@@ -3,11 +3,12 @@ import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { addVerb, type CommandContext } from '../foundation/command-line.ts'
 import { editConfig } from '../foundation/config.ts'
-import type { DatabaseAddress } from '../foundation/database.ts'
+import { openDatabase, type DatabaseAddress } from '../foundation/database.ts'
 import { compareDatabases, finishMove, moveDatabase, type MoveProgress } from '../foundation/database-move.ts'
 import { failpoint } from '../foundation/failpoints.ts'
 import { acquireLock } from '../foundation/lock.ts'
 import { createLogger } from '../foundation/log.ts'
+import { verifyAudit, type AuditPlaces, type AuditReport } from '../identity/index.ts'
 import {
   databaseAddressOf,
   databaseCopiesFolder,
@@ -48,7 +49,7 @@ export function registerMoveCommand(program: Command, context: CommandContext): 
       })
       const from = databaseAddressOf(home, await readSettings(home, undefined))
       const mark = await readMoveMark(home)
-      if (flags.verify) return await verify(context, from, otherOf(flags, home, mark, from) ?? leftBy(mark, from))
+      if (flags.verify) return await verify(context, home, from, otherOf(flags, home, mark, from) ?? leftBy(mark, from))
       if (mark?.state === 'switching' && mark.to.url === from.url) return await finish(context, home, mark)
       const to = otherOf(flags, home, mark, from)
       if (to === undefined) throw shellFaults.usage('Say where to: cygnet move --to postgres://… or --to sqlite')
@@ -89,6 +90,7 @@ async function move(
 ): Promise<void> {
   const startedMs = performance.now()
   output.line(`from ${from.url}\nto   ${to.url}`)
+  let audit: AuditReport | undefined
   const switching: MoveMark = { from, to, atMs: Date.now(), state: 'switching' }
   const report = await moveDatabase({
     from,
@@ -98,7 +100,8 @@ async function move(
     copiesFolder: databaseCopiesFolder(home),
     log: createLogger({ process: 'move', destination: join(home.logs, 'move.log') }),
     onProgress: calm((progress) => output.progress(wordsOf(progress))),
-    async switchOver() {
+    async switchOver(copy) {
+      audit = await verifyAudit(copy, auditPlaces(home), Date.now())
       await writeMoveMark(home, switching)
       await failpoint('move.switching')
       const isDefault = to.url === defaultDatabaseUrl(home)
@@ -114,9 +117,10 @@ async function move(
   output.progress('')
   const rows = report.tables.reduce((sum, table) => sum + table.rows, 0)
   const tookMs = Math.round(performance.now() - startedMs)
-  if (output.isJson) return output.json({ from: from.url, to: to.url, rows, tookMs, ...report })
+  if (output.isJson) return output.json({ from: from.url, to: to.url, rows, tookMs, ...report, audit: inShort(audit) })
   output.table(report.tables, ['name', 'rows', 'sha256'])
   output.line(`Moved and verified: ${rows} rows in ${report.tables.length} tables, ${(tookMs / 1000).toFixed(1)} s.`)
+  output.line(auditWords(audit))
   output.line(`The old database is untouched. Start with: cygnet up    Return with: cygnet move --back`)
   if (report.putAside !== undefined) output.line(`What was there before is kept: ${report.putAside}`)
 }
@@ -129,13 +133,38 @@ async function finish({ output }: CommandContext, home: Home, mark: MoveMark): P
   output.line(`The interrupted move to ${mark.to.url} was already complete; it is in use now.`)
 }
 
-async function verify({ output }: CommandContext, from: DatabaseAddress, to: DatabaseAddress): Promise<void> {
+async function verify(
+  { output }: CommandContext,
+  home: Home,
+  from: DatabaseAddress,
+  to: DatabaseAddress,
+): Promise<void> {
   const onProgress = calm((progress) => output.progress(wordsOf(progress)))
   const tables = await compareDatabases({ from, to, onProgress })
   output.progress('')
-  if (output.isJson) return output.json({ from: from.url, to: to.url, equal: true, tables })
+  const audit = await auditAt(home, from)
+  if (output.isJson) return output.json({ from: from.url, to: to.url, equal: true, tables, audit: inShort(audit) })
   output.table(tables, ['name', 'rows', 'sha256'])
   output.line(`${from.url} and ${to.url} hold the same.`)
+  output.line(auditWords(audit))
+}
+
+const auditPlaces = (home: Home): AuditPlaces => ({ secretsDirectory: home.secrets, auditFolder: home.audit })
+
+async function auditAt(home: Home, address: DatabaseAddress): Promise<AuditReport> {
+  await using database = await openDatabase({ ...address, exclusive: true })
+  return await verifyAudit(database, auditPlaces(home), Date.now())
+}
+
+function inShort(audit: AuditReport | undefined) {
+  return audit && { whole: audit.whole, rows: audit.rows }
+}
+
+/** A copy of an audit that was not whole is no better, and no worse: the move says so and goes on. */
+function auditWords(audit: AuditReport | undefined): string {
+  if (audit === undefined) return ''
+  if (audit.whole) return `The chain of the audit is whole: ${audit.rows} rows.`
+  return `The audit was copied as it is, and it is not whole: row ${audit.faults[0]!.sequence}: ${audit.faults[0]!.what}. See: cygnet audit verify`
 }
 
 function wordsOf({ step, table, rows }: MoveProgress): string {

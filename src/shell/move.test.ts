@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { migrate, openDatabase, type DatabaseAddress } from '../foundation/database.ts'
 import { compareDatabases, moveDatabase } from '../foundation/database-move.ts'
+import { openFacts } from '../foundation/facts.ts'
 import { acquireLock } from '../foundation/lock.ts'
+import { silentLogger } from '../foundation/log.ts'
 import {
   createPostgresDatabase,
   dumpOf,
@@ -15,6 +17,8 @@ import {
   rounds,
   temporaryDirectory,
 } from '../foundation/testing.ts'
+import { systemClock } from '../foundation/time.ts'
+import { openIdentity } from '../identity/index.ts'
 import { requireCurrentDatabase } from './database-place.ts'
 import { homeAt } from './home.ts'
 import { roomMigrations } from './room-migrations.ts'
@@ -200,3 +204,34 @@ withPostgres(
     expect(existsSync(join(home.folder, 'database', 'moved.json'))).toBe(true)
   },
 )
+
+withPostgres(`the chain of the audit comes along, and a move says when it is not whole${skipped}`, async () => {
+  const { path } = await temporaryDirectory()
+  const home = homeAt(join(path, 'home'))
+  await mkdir(join(home.folder, 'database'), { recursive: true })
+  const [sqlite, url] = [{ url: `sqlite:${home.database}` }, await createPostgresDatabase()]
+  {
+    await using database = await openDatabase({ ...sqlite, exclusive: true })
+    await migrate(database, roomMigrations, { allRooms: true })
+    const parts = { database, clock: systemClock(), log: silentLogger() }
+    const facts = openFacts(parts)
+    const places = { secretsDirectory: home.secrets, auditFolder: home.audit, publicUrl: 'http://127.0.0.1:8410' }
+    await using identity = await openIdentity({ ...parts, ...places, facts })
+    for (const name of ['anna', 'bruno'])
+      await identity.createPerson({ name, displayName: name, roles: [], siteAdmin: false })
+    await facts.close()
+  }
+  const moved = await cygnet(home.folder, ['move', '--to', url, '--json'])
+  expect(moved.code, moved.stderr).toBe(0)
+  const { audit } = JSON.parse(moved.stdout) as { audit: { whole: boolean; rows: number } }
+  expect(audit).toEqual({ whole: true, rows: expect.any(Number) as number })
+  expect(audit.rows).toBeGreaterThan(3)
+  expect((await cygnet(home.folder, ['move', '--verify'])).stderr).toContain(`is whole: ${audit.rows} rows`)
+  {
+    await using database = await openDatabase({ url })
+    await database.kysely.deleteFrom('identity_audit').where('sequence', '=', audit.rows).execute()
+  }
+  const back = await cygnet(home.folder, ['move', '--back'])
+  expect(back.code, back.stderr).toBe(0)
+  expect(back.stderr).toContain(`not whole: row ${audit.rows}`)
+})

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { computeConfig } from '../compute/contract.ts'
 import { readConfig } from '../foundation/config.ts'
 import { addressHoldsPassword } from '../foundation/database.ts'
+import { mailSettings } from '../identity/contract.ts'
 import { notebooksConfig } from '../notebooks/contract.ts'
 import type { Home } from './home.ts'
 import { httpSettings } from './http-settings.ts'
@@ -27,6 +28,7 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   compute: computeConfig.prefault({}),
   notebooks: notebooksConfig.prefault({}),
+  mail: mailSettings.prefault({}),
 })
 
 export type Settings = z.infer<typeof settingsSchema>

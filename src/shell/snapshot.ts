@@ -10,6 +10,8 @@ export const snapshotSchema = z.object({
 })
 
 export type PlatformSnapshot = z.infer<typeof snapshotSchema>
+/** As it lies in the file. */
+export type PublishedSnapshot = z.input<typeof snapshotSchema>
 
 /** With control away for this long people's writes are refused; a DAQ client's new files are taken for a day. */
 export const staleForPeopleMs = shortened('CYGNET_STALE_FOR_PEOPLE_MS') ?? 15 * 60_000

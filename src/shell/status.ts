@@ -26,7 +26,7 @@ export interface StatusParts {
   gate: Gate
   home: Home
   clock: Clock
-  identity: Pick<Identity, 'clockTrouble'>
+  identity: Pick<Identity, 'clockTrouble' | 'auditTrouble'>
   database: OpenedDatabase
   facts: Facts
   ingest: Ingest
@@ -93,9 +93,11 @@ function statusOf(parts: StatusParts, version: string) {
       recentTrouble: trouble,
     }
     const wrongClock = parts.identity.clockTrouble()
+    const brokenAudit = parts.identity.auditTrouble()
     const concerns = [
       ...(await processTrouble(home, clock.nowMs())),
       ...(wrongClock === undefined ? [] : [{ grave: true, ...wrongClock }]),
+      ...(brokenAudit === undefined ? [] : [{ grave: true, ...brokenAudit }]),
       ...concernsOf(figures),
     ]
     return { concerns, ...figures }

@@ -8,8 +8,16 @@ import { openFacts } from '../foundation/facts.ts'
 import { silentLogger } from '../foundation/log.ts'
 import { temporaryDirectory } from '../foundation/testing.ts'
 import { systemClock } from '../foundation/time.ts'
-import { decide, identityMigrations, openIdentity, personRoles, subjectOf, type PersonRole } from '../identity/index.ts'
-import { bucketNameOf, openStorage, type Purpose } from '../storage/index.ts'
+import {
+  decide,
+  identityMigrations,
+  openIdentity,
+  personRoles,
+  subjectOf,
+  type Identity,
+  type PersonRole,
+} from '../identity/index.ts'
+import { bucketNameOf, openStorage, type Purpose, type Storage } from '../storage/index.ts'
 import { fileOwners } from './file-owners.ts'
 import { platformOwner, workspaces } from './workspaces.ts'
 
@@ -121,6 +129,36 @@ test.skipIf(!isRoot)(
     }
   },
 )
+
+test('processes of a person have the numbers of his groups in that experiment, as long as he is in them', async () => {
+  const gid = (number: number) => ({ gid: number })
+  const member = { experiment, role: 'member' as const }
+  const roles = [
+    member,
+    { ...member, group: '/demo/analysis' },
+    { ...member, group: '/demo/analysis', untilMs: Date.now() + 60_000 },
+    { ...member, group: '/demo/over', untilMs: 5 },
+    { ...member, group: '/demo/archived' },
+    { ...member, experiment: 'other', group: '/other/daq' },
+  ]
+  const person = { id: 'p', kind: 'person', name: 'anna', displayName: '', state: 'active', epoch: 1 }
+  const snapshot = {
+    subjects: { p: { ...person, siteAdmin: false, roles } },
+    groups: { '/demo/analysis': gid(3_000_001), '/demo/over': gid(3_000_002), '/other/daq': gid(3_000_003) },
+  }
+  const identity = {
+    snapshotPart: () => snapshot,
+    platformUidOf: async () => 300_001,
+    experimentGroupOf: async () => ({ gid: 1_000_000, writersGid: 1_000_001 }),
+  } as unknown as Identity
+  const storage = {
+    listBuckets: () => [{ name: 'demo-work', experiment, purpose: 'work' }],
+    bucketPath: (name: string) => `/data/${name}`,
+  } as unknown as Storage
+  const { groups, uid } = await workspaces({ identity, storage })('p', experiment)
+  expect(uid).toBe(300_001)
+  expect(groups.filter((number) => number >= 1_000_000)).toEqual([3_000_001, 1_000_000, 1_000_001])
+})
 
 function run({ uid, groups }: { uid: number; groups: number[] }, folder: string, script: string): boolean {
   const account = [`--reuid=${uid}`, `--regid=${uid}`, `--groups=${groups.join(',')}`, '--inh-caps=-all']

@@ -1,6 +1,6 @@
 /** Which files of an experiment a person's jobs and sessions see, and as whom they run on this machine. */
 import type { Workspace } from '../compute/index.ts'
-import { decide, subjectOf, activeSubject, type Identity } from '../identity/index.ts'
+import { decide, subjectOf, activeSubject, type Identity, type Subject } from '../identity/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { dataGroup } from './home.ts'
 
@@ -39,9 +39,22 @@ export function workspaces({ identity, storage }: { identity: Identity; storage:
       })
     }
     // What the modes of files give is what `decide` gives: see "Whose the files are" in storage's README.
-    const groups = [dataGroup]
+    const groups = [dataGroup, ...groupNumbers(identity.snapshotPart(), subject, experiment)]
     if (buckets.length > 0) groups.push(gid)
     if (buckets.some(({ mode }) => mode === 'rw')) groups.push(writersGid)
     return { personName: person.name, uid, groups, buckets }
   }
+}
+
+/** Numbers on this machine of the groups within the experiment that the person is in now. */
+function groupNumbers(
+  { groups = {} }: Pick<ReturnType<Identity['snapshotPart']>, 'groups'>,
+  { roles }: Pick<Subject, 'roles'>,
+  experiment: string,
+): number[] {
+  const nowMs = Date.now()
+  const paths = roles
+    .filter((grant) => grant.experiment === experiment && (grant.untilMs ?? Infinity) > nowMs)
+    .flatMap(({ group }) => (group !== undefined && Object.hasOwn(groups, group) ? [group] : []))
+  return [...new Set(paths)].map((path) => groups[path]!.gid)
 }

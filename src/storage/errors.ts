@@ -101,11 +101,7 @@ export const storageFaults = catalogue('storage', {
     title: 'Signature does not match',
     hint: 'Check the secret key, and that no proxy in between changes the path or the Host header.',
   },
-  invalidToken: {
-    status: 400,
-    title: 'Invalid session token',
-    hint: 'Keys of this platform come without a session token.',
-  },
+  invalidToken: { status: 400, title: 'Invalid session token' },
   requestTimeTooSkewed: { status: 403, title: 'Clocks differ too much', hint: 'Set the clock of this machine (NTP).' },
   authorizationHeaderMalformed: { status: 400, title: 'Malformed authorization' },
   authorizationQueryParametersError: { status: 400, title: 'Malformed presigned address' },

@@ -15,12 +15,13 @@ export interface StorageRoutesOptions {
 
 export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: StorageRoutesOptions): void {
   /** The same question, with the same bucket and key, as for S3. */
-  function allow(context: RequestContext, action: string, name: string, key?: string): Bucket {
+  function allow(context: RequestContext, action: string, name: string, key?: string, listing = false): Bucket {
     const bucket = storage.headBucket(name)
     context.require(action, bucket.experiment, {
       bucket: name,
       purpose: bucket.purpose,
       ...(key === undefined ? {} : { key }),
+      ...(listing && { listing }),
     })
     return bucket
   }
@@ -53,7 +54,7 @@ export function registerStorageRoutes(app: FastifyInstance, { storage, gate }: S
           return { items: items.map((bucket) => ({ ...bucket, posixPath: `/data/${bucket.name}` })) }
         },
         async listObjects({ params, query }, context) {
-          allow(context, 'data.read', params.bucket, query.prefix)
+          allow(context, 'data.read', params.bucket, query.prefix, true)
           const { prefix, cursor = '', limit, recursive } = query
           const listing = await storage.listObjects({
             bucket: params.bucket,

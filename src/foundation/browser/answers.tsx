@@ -8,6 +8,7 @@ import type { Client } from '../client.ts'
 import type { Contract } from '../contract.ts'
 import { Problem } from './problem.tsx'
 import { Waiting } from './parts.tsx'
+import { liftingFetch } from './refusals.ts'
 import { useLive } from './live.ts'
 
 const clients = new Map<unknown, unknown>()
@@ -16,7 +17,7 @@ const clients = new Map<unknown, unknown>()
 export function apiOf<AnyContract extends Contract>(contract: AnyContract): Client<AnyContract> {
   let client = clients.get(contract)
   if (client === undefined) {
-    client = createClient(contract, { baseUrl: '' })
+    client = createClient(contract, { baseUrl: '', fetch: liftingFetch })
     clients.set(contract, client)
   }
   return client as Client<AnyContract>

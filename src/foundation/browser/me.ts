@@ -9,6 +9,8 @@ export interface Me {
   siteAdmin: boolean
   /** Experiment name (or `site`) to the actions allowed there. */
   rights: Record<string, string[]>
+  /** Came by a recovery link: can do nothing but make a new way to sign in. */
+  recovering?: boolean | undefined
 }
 
 export const MeContext = createContext<Me | undefined>(undefined)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { languageOf } from './language.ts'
 import { formatMessage, messagesOf } from './messages.ts'
 
 describe('messages', () => {
@@ -21,5 +22,23 @@ describe('messages', () => {
     const t = messagesOf({ known: 'yes' })
     expect(t('known')).toBe('yes')
     expect(t('absent' as 'known')).toBe('⟨absent⟩')
+  })
+  test('a language has its own plurals and numbers', () => {
+    const message = '{count, plural, one {# ospite} other {# ospiti}}'
+    expect(formatMessage(message, { count: 1 }, 'it')).toBe('1 ospite')
+    expect(formatMessage(message, { count: 83_200 }, 'it')).toBe('83.200 ospiti')
+  })
+  test('what we do not speak is English', () => {
+    expect(['it', 'it-IT', 'IT-ch', 'de', '', undefined, '__proto__'].map(languageOf)).toEqual([
+      'it',
+      'it',
+      'it',
+      'en',
+      'en',
+      'en',
+      'en',
+    ])
+    const t = messagesOf({ greeting: 'Welcome' }, { it: { greeting: 'Benvenuta' } })
+    expect(t('greeting')).toBe('Welcome')
   })
 })

@@ -1,8 +1,11 @@
 /**
- * The message catalogue: pages hold keys, `pages/messages.ts` of each room holds the English words.
+ * The message catalogue: pages hold keys, `pages/messages.ts` of each room holds the words, English and, where people from
+ * outside come first, Italian too.
  * The syntax is the small part of ICU MessageFormat we need: `{name}`, and
  * `{count, plural, =0 {none} one {# run} other {# runs}}`.
  */
+import { currentLanguage, type Language } from './language.ts'
+
 export type Values = Record<string, string | number>
 
 export type Translate<Messages extends Record<string, string>> = (
@@ -10,16 +13,30 @@ export type Translate<Messages extends Record<string, string>> = (
   values?: Values,
 ) => string
 
-/** The catalogue of one room as a function; an unknown key is a type error and, should it happen, shows itself. */
-export function messagesOf<const Messages extends Record<string, string>>(messages: Messages): Translate<Messages> {
-  return (key, values) => formatMessage(messages[key] ?? `⟨${key}⟩`, values ?? {})
+/**
+ * The catalogue of one room as a function; an unknown key is a type error and, should it happen, shows itself. A
+ * catalogue that has another language has every word in it; one that has not is English for everybody.
+ */
+export function messagesOf<const Messages extends Record<string, string>>(
+  messages: Messages,
+  translations: Partial<Record<Exclude<Language, 'en'>, Record<keyof Messages & string, string>>> = {},
+): Translate<Messages> {
+  return (key, values) => {
+    const language = currentLanguage()
+    const translated = language === 'en' ? undefined : translations[language]?.[key]
+    if (translated !== undefined) return formatMessage(translated, values ?? {}, language)
+    return formatMessage(messages[key] ?? `⟨${key}⟩`, values ?? {})
+  }
 }
 
-const pluralRules = new Intl.PluralRules('en')
-const wholeNumbers = new Intl.NumberFormat('en', { maximumFractionDigits: 3 })
+const pluralRules = { en: new Intl.PluralRules('en'), it: new Intl.PluralRules('it') }
+const wholeNumbers = {
+  en: new Intl.NumberFormat('en', { maximumFractionDigits: 3 }),
+  it: new Intl.NumberFormat('it', { maximumFractionDigits: 3 }),
+}
 
 /** Fills one message. A value that is not given is shown as its name in braces, so that it is seen and repaired. */
-export function formatMessage(message: string, values: Values): string {
+export function formatMessage(message: string, values: Values, language: Language = 'en'): string {
   let out = ''
   let position = 0
   while (position < message.length) {
@@ -27,13 +44,13 @@ export function formatMessage(message: string, values: Values): string {
     if (open < 0) return out + message.slice(position)
     out += message.slice(position, open)
     const close = closingBrace(message, open)
-    out += formatArgument(message.slice(open + 1, close), values)
+    out += formatArgument(message.slice(open + 1, close), values, language)
     position = close + 1
   }
   return out
 }
 
-function formatArgument(inside: string, values: Values): string {
+function formatArgument(inside: string, values: Values, language: Language): string {
   const comma = inside.indexOf(',')
   if (comma < 0) {
     const value = values[inside.trim()]
@@ -44,8 +61,9 @@ function formatArgument(inside: string, values: Values): string {
   if (!rest.startsWith('plural')) return `{${inside}}`
   const count = Number(values[name])
   const choices = readChoices(rest.slice(rest.indexOf(',') + 1))
-  const chosen = choices.get(`=${count}`) ?? choices.get(pluralRules.select(count)) ?? choices.get('other') ?? ''
-  return formatMessage(chosen.replaceAll('#', wholeNumbers.format(count)), values)
+  const chosen =
+    choices.get(`=${count}`) ?? choices.get(pluralRules[language].select(count)) ?? choices.get('other') ?? ''
+  return formatMessage(chosen.replaceAll('#', wholeNumbers[language].format(count)), values, language)
 }
 
 function readChoices(text: string): Map<string, string> {

@@ -75,6 +75,8 @@ export interface PageSlot {
   room: string
   routes: PageRoute[]
   navigation?: NavigationEntry[]
+  /** In the person's menu, for who administers the site. */
+  sitePages?: { label: string; path: string; order: number }[]
   runPanels?: RunPanel[]
   /** Buttons in the header of a run page. */
   runActions?: RunPanel[]
@@ -82,6 +84,8 @@ export interface PageSlot {
   /** Buttons in the header of the results page. */
   resultActions?: ResultAction[]
   homePanels?: HomePanel[]
+  /** What every page has with it for who is signed in, such as a dialog that opens by itself. */
+  overlays?: Loaded<object>[]
   /** Kinds of facts (by their beginning) that make this room's answers stale. */
   follows?: string[]
 }

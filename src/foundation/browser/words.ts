@@ -1,7 +1,7 @@
 /** The words of the shared parts. */
 import { messagesOf } from './messages.ts'
 
-export const t = messagesOf({
+const english = {
   'waiting.now': 'Loading…',
   'waiting.long': 'This takes longer than usual. Nothing is lost; the answer appears here as soon as it is there.',
   'problem.title': 'This could not be shown',
@@ -22,4 +22,31 @@ export const t = messagesOf({
   'plot.to': 'to',
   'plot.count': 'entries',
   'plot.none': 'Nothing to plot yet.',
-})
+  'language.choose': 'Language',
+}
+
+const italian = {
+  'waiting.now': 'Caricamento…',
+  'waiting.long': 'Ci vuole più del solito. Nulla è perso; la risposta appare qui appena arriva.',
+  'problem.title': 'Impossibile mostrarlo',
+  'problem.kept': 'Quello che vedi sotto è di {age} fa; riprovo.',
+  'problem.unreachable': 'La piattaforma non risponde',
+  'problem.unreachableHint': 'La presa dati e i lavori in corso non dipendono da questa pagina, che riprova da sola.',
+  'problem.retry': 'Riprova',
+  'problem.copy': 'Copia il riferimento',
+  'problem.unexpected': 'Errore inatteso',
+  'copy.done': 'Copiato',
+  'copy.blocked': 'Il browser non permette di copiare; il testo è selezionato, premi Ctrl-C.',
+  'pager.more': 'Mostra altri',
+  'pager.shown': '{shown} mostrati',
+  'pager.shownOf': '{shown} di {total}',
+  'panel.failed': 'Questo riquadro non funziona più; il resto della pagina sì.',
+  'plot.table': 'Come tabella',
+  'plot.from': 'da',
+  'plot.to': 'a',
+  'plot.count': 'conteggi',
+  'plot.none': 'Ancora nulla da disegnare.',
+  'language.choose': 'Lingua',
+}
+
+export const t = messagesOf(english, { it: italian })

@@ -4,9 +4,11 @@
  */
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider'
 import { monotonicMsOf } from '../../foundation/time.ts'
+import { platformOrigin } from '../audit.ts'
 import type { Room } from '../room.ts'
 import { hashOf } from '../seal.ts'
 import type { IdentityTables } from '../tables.ts'
+import { deviceEnded } from '../tokens/devices.ts'
 
 type Row = IdentityTables['identity_oidc']
 
@@ -85,6 +87,7 @@ export function oidcDatabase(room: Room): (model: string) => Adapter {
           .execute()
       },
       async revokeByGrantId(grantId) {
+        if (model === 'RefreshToken') await deviceEnded(room, grantId, platformOrigin)
         await room.kysely
           .deleteFrom('identity_oidc')
           .where('model', '=', model)

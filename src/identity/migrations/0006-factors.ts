@@ -1,3 +1,70 @@
 import type { AnyKysely } from '../../foundation/database.ts'
 
-export async function up(_database: AnyKysely): Promise<void> {}
+/** By what people sign in: passkeys, passwords with authenticator apps, recovery codes; and their further names. */
+export async function up({ schema }: AnyKysely): Promise<void> {
+  await schema
+    .createTable('identity_passkey')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('person_id', 'text', (column) => column.notNull())
+    .addColumn('credential_id', 'text', (column) => column.notNull().unique())
+    .addColumn('public_key', 'text', (column) => column.notNull())
+    .addColumn('user_handle', 'text', (column) => column.notNull())
+    .addColumn('counter', 'bigint', (column) => column.notNull())
+    .addColumn('transports', 'text', (column) => column.notNull())
+    .addColumn('label', 'text', (column) => column.notNull())
+    .addColumn('backed_up', 'integer', (column) => column.notNull())
+    .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('last_used_at_ms', 'bigint')
+    .addColumn('suspect_at_ms', 'bigint')
+    .execute()
+  await schema.createIndex('identity_passkey_person').on('identity_passkey').column('person_id').execute()
+  await schema
+    .createTable('identity_password')
+    .addColumn('person_id', 'text', (column) => column.primaryKey())
+    .addColumn('hash', 'text', (column) => column.notNull())
+    .addColumn('set_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('last_used_at_ms', 'bigint')
+    .addColumn('codes_guessed_at_ms', 'bigint')
+    .execute()
+  await schema
+    .createTable('identity_totp')
+    .addColumn('person_id', 'text', (column) => column.primaryKey())
+    .addColumn('sealed_secret', 'text')
+    .addColumn('confirmed_at_ms', 'bigint')
+    .addColumn('last_step', 'bigint', (column) => column.notNull())
+    .addColumn('pending_sealed_secret', 'text')
+    .addColumn('pending_until_ms', 'bigint')
+    .execute()
+  await schema
+    .createTable('identity_recovery_code')
+    .addColumn('code_hash', 'text', (column) => column.primaryKey())
+    .addColumn('person_id', 'text', (column) => column.notNull())
+    .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('used_at_ms', 'bigint')
+    .execute()
+  await schema.createIndex('identity_recovery_code_person').on('identity_recovery_code').column('person_id').execute()
+  await schema
+    .createTable('identity_challenge')
+    .addColumn('challenge_hash', 'text', (column) => column.primaryKey())
+    .addColumn('purpose', 'text', (column) => column.notNull())
+    .addColumn('bound_to', 'text', (column) => column.notNull())
+    .addColumn('user_handle', 'text')
+    .addColumn('expires_at_ms', 'bigint', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('identity_person_alias')
+    .addColumn('alias_key', 'text', (column) => column.primaryKey())
+    .addColumn('look', 'text', (column) => column.notNull())
+    .addColumn('alias', 'text', (column) => column.notNull())
+    .addColumn('person_id', 'text', (column) => column.notNull())
+    .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('removed_at_ms', 'bigint')
+    .execute()
+  await schema.createIndex('identity_person_alias_look').on('identity_person_alias').column('look').execute()
+  await schema.createIndex('identity_person_alias_person').on('identity_person_alias').column('person_id').execute()
+  await schema
+    .alterTable('identity_browser_session')
+    // Until when the person's command line may use this session's fresh proof.
+    .addColumn('lends_proof_until_ms', 'bigint')
+    .execute()
+}

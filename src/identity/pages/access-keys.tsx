@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import { Answer, CopyButton, CopyLine, Moment, Problem, apiOf, useAnswer } from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import type { accessKeySchema, newAccessKeySchema } from '../contract.ts'
-import { t } from './messages.ts'
+import { t } from './me-messages.ts'
 import { TwoStep } from './two-step.tsx'
 
 type AccessKey = z.infer<typeof accessKeySchema>

@@ -1,15 +1,17 @@
-/** /device?user_code=…: the command line asks to be signed in. */
+/** /device?user_code=…: the command line asks to be signed in; ?machine=…: a machine asks to be registered. */
 import { Button, TextInput } from '@mantine/core'
 import type { FormEvent, ReactNode } from 'react'
 import { PageHead, Panel, apiOf, useAnswer, useQueryState, useTitle } from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import { Grant } from './grant.tsx'
-import { t } from './messages.ts'
+import { MachineRequest } from './machine-request.tsx'
+import { t } from './entry-messages.ts'
 
 export default function DevicePage(): ReactNode {
   useTitle(t('device.title'))
   const state = useQueryState()
   const userCode = state.get('user_code').trim().toUpperCase()
+  const machine = state.get('machine').trim().toUpperCase()
   const look = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault()
     const given = new FormData(event.currentTarget).get('user_code')
@@ -19,7 +21,9 @@ export default function DevicePage(): ReactNode {
     <>
       <PageHead title={t('device.title')} />
       <div className="cy-narrow cy-stack">
-        {userCode === '' ? (
+        {machine !== '' ? (
+          <MachineRequest userCode={machine} />
+        ) : userCode === '' ? (
           <Panel title={t('device.enter')}>
             <form onSubmit={look} className="cy-filters">
               <TextInput name="user_code" label={t('device.code')} autoComplete="off" required />

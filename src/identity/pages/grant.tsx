@@ -4,7 +4,7 @@ import { useMutation } from '@tanstack/react-query'
 import type { UseQueryResult } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { Answer, Facts, Moment, Panel, Problem, useMe } from '../../foundation/browser.tsx'
-import { t } from './messages.ts'
+import { t } from './entry-messages.ts'
 
 interface Request {
   clientName: string

@@ -1,12 +1,13 @@
-/** Registered DAQ machines: each with a create-only key, shown once. */
+/** Machines of an experiment: who answers for them, their keys, their end; and new ones with a create-only access key. */
 import { Button, TextInput } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { FormEvent, ReactNode } from 'react'
-import { Answer, Moment, Problem, StateMark, apiOf, useAnswer } from '../../foundation/browser.tsx'
+import { Answer, CopyLine, Moment, Problem, StateMark, apiOf, useAnswer } from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import { KeySecret } from './access-keys.tsx'
 import { t } from './messages.ts'
+import { t as words } from './machines-messages.ts'
 import { TwoStep } from './two-step.tsx'
 
 export function Machines(props: { experiment: string }): ReactNode {
@@ -14,7 +15,7 @@ export function Machines(props: { experiment: string }): ReactNode {
   const queries = useQueryClient()
   const refresh = (): Promise<void> => queries.invalidateQueries({ queryKey: ['identity', 'clients'] })
   const machines = useAnswer(['identity', 'clients', experiment], (signal) =>
-    apiOf(identityContract).listClients({ query: { experiment } }, { signal }),
+    apiOf(identityContract).listMachines({ query: { experiment } }, { signal }),
   )
   const [name, setName] = useState('')
   const register = useMutation({
@@ -23,6 +24,10 @@ export function Machines(props: { experiment: string }): ReactNode {
   })
   const revoke = useMutation({
     mutationFn: (client: string) => apiOf(identityContract).revokeClient({ params: { client } }),
+    onSuccess: refresh,
+  })
+  const renew = useMutation({
+    mutationFn: (machine: string) => apiOf(identityContract).renewMachine({ params: { machine }, body: {} }),
     onSuccess: refresh,
   })
   const submit = (event: FormEvent): void => {
@@ -42,7 +47,9 @@ export function Machines(props: { experiment: string }): ReactNode {
                 <thead>
                   <tr>
                     <th scope="col">{t('people.machine')}</th>
-                    <th scope="col">{t('me.accessKey')}</th>
+                    <th scope="col">{words('machines.keys')}</th>
+                    <th scope="col">{words('machines.owners')}</th>
+                    <th scope="col">{words('machines.ends')}</th>
                     <th scope="col">{t('people.state')}</th>
                     <th scope="col">{t('people.since')}</th>
                     <th scope="col">
@@ -54,7 +61,33 @@ export function Machines(props: { experiment: string }): ReactNode {
                   {items.map((client) => (
                     <tr key={client.id}>
                       <td className="cy-key">{client.name}</td>
-                      <td className="cy-mono">{client.accessKeyIds.join(' ')}</td>
+                      <td className="cy-mono">
+                        {[...client.keys.map(({ keyId }) => keyId.slice(0, 12)), ...client.accessKeyIds].join(' ')}
+                      </td>
+                      <td>
+                        {client.expiresAtMs === null ? (
+                          words('machines.noKeys')
+                        ) : client.owners.length === 0 ? (
+                          <StateMark tone="alarm">{words('machines.noOwner')}</StateMark>
+                        ) : (
+                          client.owners.map(({ displayName }) => displayName).join(', ')
+                        )}
+                      </td>
+                      <td>
+                        {client.expiresAtMs !== null && (
+                          <>
+                            <Moment atMs={client.expiresAtMs} />{' '}
+                            <Button
+                              size="compact-xs"
+                              variant="subtle"
+                              loading={renew.isPending}
+                              onClick={() => renew.mutate(client.id)}
+                            >
+                              {words('machines.renew')}
+                            </Button>
+                          </>
+                        )}
+                      </td>
                       <td>
                         <StateMark tone={client.state === 'active' ? 'quiet' : 'warning'}>
                           {t(`people.${client.state}`)}
@@ -94,6 +127,12 @@ export function Machines(props: { experiment: string }): ReactNode {
         </Button>
       </form>
       {register.error !== null && <Problem error={register.error} />}
+      {renew.error !== null && <Problem error={renew.error} />}
+      <p className="cy-quiet">{words('machines.enrol')}</p>
+      <CopyLine
+        text={`cygnet daq enrol --experiment ${experiment} --name NAME --out FILE`}
+        label={words('machines.copy')}
+      />
       {register.data !== undefined && (
         <div className="cy-notice" role="status">
           <strong>{t('people.machineKey', { name: register.data.client.name })}</strong>

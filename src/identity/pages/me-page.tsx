@@ -1,4 +1,4 @@
-/** Who am I here, what keys do I have, where am I signed in? */
+/** Who am I here, by what do I sign in, what keys do I have, where am I signed in? */
 import { Button } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
@@ -13,18 +13,27 @@ import {
   Problem,
   apiOf,
   useAnswer,
+  useMe,
   useTitle,
 } from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import { AccessKeys } from './access-keys.tsx'
-import { t } from './messages.ts'
+import { browserName } from './browser-name.ts'
+import { Devices } from './devices.tsx'
+import { Factors } from './factors.tsx'
+import { Identities } from './identities.tsx'
+import { t } from './me-messages.ts'
+import { t as peopleWords } from './messages.ts'
+import { MyGroups } from './my-groups.tsx'
+import { MyGuests } from './my-guests.tsx'
+import { PersonalTokens } from './personal-tokens.tsx'
+import { t as tokenWords } from './tokens-messages.ts'
 import { TwoStep } from './two-step.tsx'
 
 export default function MePage(): ReactNode {
   useTitle(t('me.title'))
-  const me = useAnswer(['identity', 'me'], (signal) => apiOf(identityContract).me({}, { signal }))
+  const recovering = useMe()?.recovering === true
   const signOut = useSignOut(() => apiOf(identityContract).signOut({}))
-  const everywhere = useSignOut(() => apiOf(identityContract).signOutEverywhere({}))
   return (
     <>
       <PageHead title={t('me.title')}>
@@ -34,65 +43,110 @@ export default function MePage(): ReactNode {
       </PageHead>
       {signOut.error !== null && <Problem error={signOut.error} />}
       <div className="cy-stack">
-        <Panel title={t('me.who')}>
-          <Answer to={me}>
-            {(answer) => (
-              <Facts
-                items={[
-                  [t('me.name'), answer.displayName],
-                  [t('me.account'), answer.name],
-                  [t('me.admin'), answer.siteAdmin ? t('me.yes') : undefined],
-                  [
-                    t('me.roles'),
-                    answer.roles.length === 0
-                      ? answer.siteAdmin
-                        ? undefined
-                        : t('me.noRoles')
-                      : answer.roles.map((grant) => `${grant.experiment}: ${t(`role.${grant.role}`)}`).join(', '),
-                  ],
-                  [
-                    t('me.until'),
-                    answer.expiresAtMs === null ? undefined : <Moment key="until" atMs={answer.expiresAtMs} />,
-                  ],
-                ]}
-              />
-            )}
-          </Answer>
-        </Panel>
-        <Panel title={t('me.keys')}>
-          <AccessKeys />
-        </Panel>
-        <Panel
-          title={t('me.sessions')}
-          aside={
-            <TwoStep
-              label={t('me.signOutEverywhere')}
-              sure={t('me.signOutEverywhere')}
-              busy={everywhere.isPending}
-              onSure={() => everywhere.mutate()}
-            />
-          }
-        >
-          <Sessions />
-        </Panel>
-        <Panel title={t('me.audit')}>
-          <Audit />
-        </Panel>
+        {recovering ? (
+          <Factors />
+        ) : (
+          <>
+            <Who />
+            <MyGroups />
+            <Factors />
+            <Panel title={t('me.institutes')}>
+              <Identities />
+            </Panel>
+            <Panel title={t('me.keys')}>
+              <AccessKeys />
+            </Panel>
+            <Panel title={tokenWords('tokens.title')}>
+              <PersonalTokens />
+            </Panel>
+            <Panel title={tokenWords('devices.title')}>
+              <Devices />
+            </Panel>
+            <MyGuests />
+            <SignedIn />
+            <Panel title={t('me.audit')}>
+              <Audit />
+            </Panel>
+          </>
+        )}
       </div>
     </>
   )
 }
 
-function useSignOut(end: () => Promise<unknown>): ReturnType<typeof useMutation<unknown, Error, void>> {
+function Who(): ReactNode {
+  const me = useAnswer(['identity', 'me'], (signal) => apiOf(identityContract).me({}, { signal }))
+  return (
+    <Panel title={t('me.who')}>
+      <Answer to={me}>
+        {(answer) => (
+          <Facts
+            items={[
+              [t('me.name'), answer.displayName],
+              [t('me.account'), answer.name],
+              [t('me.admin'), answer.siteAdmin ? t('me.yes') : undefined],
+              [
+                t('me.roles'),
+                answer.roles.length === 0
+                  ? answer.siteAdmin
+                    ? undefined
+                    : t('me.noRoles')
+                  : [
+                      ...new Set(
+                        answer.roles.map(
+                          (grant) => `${grant.group ?? grant.experiment}: ${peopleWords(`role.${grant.role}`)}`,
+                        ),
+                      ),
+                    ].join(', '),
+              ],
+              [
+                t('me.until'),
+                answer.expiresAtMs === null ? undefined : <Moment key="until" atMs={answer.expiresAtMs} />,
+              ],
+            ]}
+          />
+        )}
+      </Answer>
+    </Panel>
+  )
+}
+
+interface SignedOut {
+  signedOut: true
+  /** The page that offers to sign out at the institute too. */
+  next?: string | undefined
+}
+
+function useSignOut(end: () => Promise<SignedOut>): ReturnType<typeof useMutation<SignedOut, Error, void>> {
   const queries = useQueryClient()
   const [, navigate] = useLocation()
   return useMutation({
     mutationFn: end,
-    onSuccess: () => {
-      navigate('/sign-in')
+    onSuccess: ({ next }) => {
+      navigate(next ?? '/sign-in')
       queries.clear()
     },
   })
+}
+
+function SignedIn(): ReactNode {
+  const everywhere = useSignOut(() => apiOf(identityContract).signOutEverywhere({}))
+  return (
+    <Panel
+      title={t('me.sessions')}
+      aside={
+        <TwoStep
+          label={t('me.signOutEverywhere')}
+          sure={t('me.signOutEverywhere')}
+          busy={everywhere.isPending}
+          onSure={() => everywhere.mutate()}
+        />
+      }
+    >
+      {everywhere.error !== null && <Problem error={everywhere.error} />}
+      <Sessions />
+    </Panel>
+  )
 }
 
 function Sessions(): ReactNode {
@@ -100,7 +154,7 @@ function Sessions(): ReactNode {
   return (
     <Answer to={sessions}>
       {({ items }) => (
-        <div className="cy-table-scroll">
+        <div className="cy-table-scroll" tabIndex={0} role="region" aria-label={t('me.sessions')}>
           <table className="cy-table">
             <thead>
               <tr>
@@ -137,13 +191,6 @@ function Sessions(): ReactNode {
   )
 }
 
-/** `Firefox on Linux` from a user agent string; the whole string is in the tooltip. */
-export function browserName(userAgent: string): string {
-  const browser = /(Firefox|Edg|OPR|Chrome|Safari)\/[\d.]+/.exec(userAgent)?.[1] ?? userAgent.split('/')[0] ?? ''
-  const system = /(Windows|Mac OS X|Android|iPhone|Linux)/.exec(userAgent)?.[1]
-  return system === undefined ? browser : `${browser} on ${system}`
-}
-
 function Audit(): ReactNode {
   const audit = useAnswer(['identity', 'audit'], (signal) =>
     apiOf(identityContract).listAudit({ query: { mine: 'true', limit: 20 } }, { signal }),
@@ -151,13 +198,12 @@ function Audit(): ReactNode {
   return (
     <Answer to={audit}>
       {({ items }) => (
-        <div className="cy-table-scroll">
+        <div className="cy-table-scroll" tabIndex={0} role="region" aria-label={t('me.audit')}>
           <table className="cy-table">
             <thead>
               <tr>
                 <th scope="col">{t('me.when')}</th>
                 <th scope="col">{t('me.what')}</th>
-                <th scope="col">{t('me.target')}</th>
                 <th scope="col">{t('me.address')}</th>
               </tr>
             </thead>
@@ -167,8 +213,7 @@ function Audit(): ReactNode {
                   <td>
                     <Moment atMs={entry.atMs} />
                   </td>
-                  <td>{entry.action}</td>
-                  <td className="cy-mono">{entry.target}</td>
+                  <td>{entry.action.replaceAll('-', ' ')}</td>
                   <td className="cy-mono">{entry.address}</td>
                 </tr>
               ))}

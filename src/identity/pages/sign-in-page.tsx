@@ -1,14 +1,17 @@
-/** /sign-in#code=…: redeems a one-time link; also where an application's request is confirmed (?interaction=…). */
+/** /sign-in: the ways in; /sign-in#code=… redeems a one-time link; ?interaction=… is where an application's request is confirmed. */
 import { Button } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation, useSearch } from 'wouter'
-import { CopyLine, Panel, Problem, apiOf, useAnswer, useTitle } from '../../foundation/browser.tsx'
+import { Panel, Problem, Waiting, apiOf, useAnswer, useTitle } from '../../foundation/browser.tsx'
 import { identityContract } from '../contract.ts'
 import { codeOfFragment, safeNext } from './fragment.ts'
 import { Grant } from './grant.tsx'
-import { t } from './messages.ts'
+import { InstituteButtons } from './institute-buttons.tsx'
+import { t } from './entry-messages.ts'
+import { t as joinWords } from './join-messages.ts'
+import { LinkWay, PasskeyWay, PasswordWay } from './sign-in-ways.tsx'
 
 // The code is taken once per load of the page: a second render must not find the fragment already cleared.
 let taken: string | undefined
@@ -60,19 +63,20 @@ export default function SignInPage(): ReactNode {
       </h1>
       {code !== undefined && error === undefined ? (
         <p role="status">{t('signIn.working')}</p>
-      ) : interaction !== null && code === undefined ? (
-        <Interaction interaction={interaction} />
       ) : (
-        <NoCode error={error} />
+        <Entrance error={error} interaction={code === undefined ? interaction : null} />
       )}
     </div>
   )
 }
 
-function NoCode(props: { error: unknown }): ReactNode {
+/** Whoever is not signed in does that first, and an application that asks waits for it on the same page. */
+function Entrance(props: { error: unknown; interaction: string | null }): ReactNode {
+  const { error, interaction } = props
   const search = useSearch()
   const me = useAnswer(['identity', 'me'], (signal) => apiOf(identityContract).me({}, { signal }), { everyMs: 0 })
-  if (me.data !== undefined && props.error === undefined) {
+  if (me.data !== undefined && error === undefined) {
+    if (interaction !== null) return <Request interaction={interaction} />
     return (
       <Panel title={t('signIn.already')}>
         <Button component={Link} href={safeNext(search)}>
@@ -81,21 +85,37 @@ function NoCode(props: { error: unknown }): ReactNode {
       </Panel>
     )
   }
+  if (interaction !== null && me.error === null) return <Waiting />
+  const next = interaction === null ? safeNext(search) : `/sign-in?interaction=${encodeURIComponent(interaction)}`
+  return <Ways error={error} next={next} />
+}
+
+function Ways(props: { error: unknown; next: string }): ReactNode {
+  const [, navigate] = useLocation()
+  const queries = useQueryClient()
+  const onDone = (): void => {
+    void queries.resetQueries().then(() => navigate(props.next, { replace: true }))
+  }
   return (
     <>
-      {props.error !== undefined && <Problem error={props.error} title={t('signIn.failed')} />}
-      <Panel title={props.error === undefined ? t('signIn.noCode') : t('signIn.failedHint')}>
-        <div className="cy-stack">
-          <p>{t('signIn.how')}</p>
-          <CopyLine text={t('signIn.command')} label={t('signIn.copy')} />
-          <p className="cy-quiet cy-small">{t('signIn.fresh')}</p>
-        </div>
-      </Panel>
+      {props.error !== undefined && (
+        <>
+          <Problem error={props.error} title={t('signIn.failed')} />
+          <p>{t('signIn.failedHint')}</p>
+        </>
+      )}
+      <PasskeyWay onDone={onDone} />
+      <InstituteButtons next={props.next} />
+      <PasswordWay onDone={onDone} />
+      <LinkWay open={props.error !== undefined} />
+      <p className="cy-quiet cy-small">
+        <Link href="/request-experiment">{joinWords('ask.title')}</Link>
+      </p>
     </>
   )
 }
 
-function Interaction(props: { interaction: string }): ReactNode {
+function Request(props: { interaction: string }): ReactNode {
   const params = { interaction: props.interaction }
   const request = useAnswer(['identity', 'interaction', props.interaction], (signal) =>
     apiOf(identityContract).showInteraction({ params }, { signal }),

@@ -2,7 +2,7 @@
 import { Button } from '@mantine/core'
 import { useState } from 'react'
 import type { ReactNode } from 'react'
-import { t } from './messages.ts'
+import { t } from './me-messages.ts'
 
 export function TwoStep(props: { label: string; sure: string; busy: boolean; onSure: () => void }): ReactNode {
   const [asked, setAsked] = useState(false)

@@ -6,6 +6,8 @@ export const notebookRoute = z.object({
   sessionId: z.string(),
   ownerId: z.string(),
   ownerName: z.string(),
+  /** Where the owner needs the right to it; absent in what an older control publishes. */
+  experiment: z.string().optional(),
   /** `/user/<name>/<session>/` */
   basePath: z.string(),
   socketPath: z.string().nullable(),

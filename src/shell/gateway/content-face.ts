@@ -2,7 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { faultOfProblem } from '../../foundation/errors.ts'
 import type { Logger } from '../../foundation/log.ts'
-import { contentCookieName, signContentCookie, verifyContentCookie } from '../../identity/gateway.ts'
+import { contentCookieName, signContentCookie, verifyContentCookie, whyNotOn } from '../../identity/gateway.ts'
 import { createNotebookProxy } from '../../notebooks/gateway.ts'
 import { shellFaults } from '../errors.ts'
 import type { Addresses } from '../home.ts'
@@ -20,6 +20,7 @@ interface RedeemedTicket {
   sessionId: string
   epoch: number
   expiresAtMs: number
+  windowId?: string
 }
 
 export function createContentFace({ snapshot, addresses, controlSocket, log }: ContentFaceOptions) {
@@ -31,6 +32,10 @@ export function createContentFace({ snapshot, addresses, controlSocket, log }: C
       if (!current || value === undefined) return undefined
       const access = verifyContentCookie(current.identity, value, { sessionId: route.sessionId })
       if (access === undefined || access.personId !== route.ownerId) return undefined
+      // The cookie says who; what he may is asked anew each time, and of open websockets at every new snapshot.
+      const { ownerId, experiment } = route
+      if (experiment !== undefined && whyNotOn(current.identity, ownerId, 'sessions.start', experiment) !== undefined)
+        return undefined
       return { id: route.ownerId, name: route.ownerName }
     },
     async redeem(ticket) {

@@ -31,6 +31,8 @@ export interface FaceParts {
 export type FaceName = 'platform' | 'content' | 's3'
 
 const controlPrefixes = ['/api/', '/oidc/', '/.well-known/']
+/** The issuer of an experiment lies beside its pages. */
+const experimentIssuer = /^\/e\/[a-z0-9-]+\/(?:oidc|\.well-known)\//
 
 export function createFaces(parts: FaceParts): Required<Face> {
   const { addresses, content, s3 } = parts
@@ -53,7 +55,8 @@ export function createFaces(parts: FaceParts): Required<Face> {
       response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache' })
       return void response.end(JSON.stringify({ publicUrl, contentUrl, s3Url, region: s3Region }))
     }
-    if (controlPrefixes.some((prefix) => path.startsWith(prefix)) || path === '/metrics') {
+    const isForControl = controlPrefixes.some((prefix) => path.startsWith(prefix)) || experimentIssuer.test(path)
+    if (isForControl || path === '/metrics') {
       return await parts.control(request, response)
     }
     return await parts.pages(request, response, path)

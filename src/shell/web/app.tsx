@@ -5,6 +5,7 @@ import type { ReactNode } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
 import {
   FrameContext,
+  LanguageSwitch,
   Lazily,
   MeContext,
   Problem,
@@ -13,6 +14,7 @@ import {
   ZoneContext,
   apiOf,
   createKeyReader,
+  useLanguage,
 } from '../../foundation/browser.tsx'
 import type { PageRoute, ShortcutRegistry, Zone } from '../../foundation/browser.tsx'
 import { Fault } from '../../foundation/errors.ts'
@@ -25,6 +27,7 @@ import { rooms } from './rooms.ts'
 import { remember, remembered } from './remember.ts'
 
 const routes = rooms.flatMap((slot) => slot.routes)
+const overlays = rooms.flatMap((slot) => slot.overlays ?? [])
 
 export function App(): ReactNode {
   const [zone, setZone] = useState<Zone>(() => (remembered('zone') === 'local' ? 'local' : 'utc'))
@@ -71,6 +74,7 @@ function Keyboard(props: { children: ReactNode }): ReactNode {
 
 function Pages(): ReactNode {
   const [path] = useLocation()
+  useLanguage()
   const api = apiOf(identityContract)
   const me = useQuery({ queryKey: meKey, queryFn: ({ signal }) => api.me({}, { signal }), staleTime: 60_000 })
   const signedOut = me.error instanceof Fault && me.error.status === 401
@@ -78,11 +82,12 @@ function Pages(): ReactNode {
   const isOpen = open.some((route) => route.path === path)
   useFocusOnNewPage(path)
 
-  if (isOpen && (signedOut || path === '/sign-in')) return <Bare>{switchOf(open)}</Bare>
+  if (isOpen && (signedOut || path === '/sign-in' || path === '/institute')) return <Bare>{switchOf(open)}</Bare>
   if (signedOut) {
     const next = `${window.location.pathname}${window.location.search}`
     return <Redirect to={next === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(next)}`} replace />
   }
+  if (me.data?.recovering === true && path !== '/me') return <Redirect to="/me" replace />
   if (me.data === undefined) {
     return (
       <Bare>
@@ -99,6 +104,9 @@ function Pages(): ReactNode {
   return (
     <MeContext value={me.data}>
       <Frame>{switchOf(routes)}</Frame>
+      {overlays.map((load, index) => (
+        <Lazily key={index} load={load} with={{}} waiting={<></>} />
+      ))}
     </MeContext>
   )
 }
@@ -107,7 +115,10 @@ function Pages(): ReactNode {
 function Bare(props: { children: ReactNode }): ReactNode {
   return (
     <main id="content" tabIndex={-1} className="cy-bare">
-      {props.children}
+      <div className="cy-bare-inside">
+        {props.children}
+        <LanguageSwitch />
+      </div>
     </main>
   )
 }

@@ -23,14 +23,14 @@ const catalogues = [
   }
 })
 
-/** A long catalogue has parts, `messages-of-….ts`. */
+/** A long catalogue has parts, `messages-of-….ts` or `…-messages.ts`. */
 function isCatalogue(file: string, folder: string, catalogue: string): boolean {
   const name = file.slice(folder.length + 1)
-  return name === catalogue || /^messages-of-[a-z]+\.ts$/.test(name)
+  return name === catalogue || /^(messages-of-[a-z]+|[a-z]+-messages)\.ts$/.test(name)
 }
 
 function keysOf(files: string[]): Set<string> {
-  const found = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ {2}'([\w.-]+)':/gm)])
+  const found = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ +'([\w.-]+)':/gm)])
   return new Set(found.map((match) => match[1] ?? ''))
 }
 
@@ -44,7 +44,7 @@ function usedKeys(files: string[]): { whole: Set<string>; patterns: RegExp[] } {
     for (const match of text.matchAll(/'([a-z][\w-]*(?:\.[\w-]+)+)'/gi)) whole.add(match[1] ?? '')
     for (const match of text.matchAll(/\bt\(\s*`([^`]+)`/g)) {
       const parts = (match[1] ?? '').split(/\$\{[^}]*\}/).map((part) => part.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&'))
-      patterns.push(new RegExp(`^${parts.join('[\\w-]+')}$`))
+      patterns.push(new RegExp(`^${parts.join('[\\w.-]+')}$`))
     }
   }
   return { whole, patterns }

@@ -10,15 +10,18 @@ import {
   StateMark,
   ZoneContext,
   apiOf,
+  chooseLanguage,
   formatAge,
   formatMoment,
+  languages,
   useAnswer,
+  useLanguage,
   useLive,
   useMe,
   useNow,
   useShortcuts,
 } from '../../foundation/browser.tsx'
-import type { LiveState, NavigationEntry, Tone } from '../../foundation/browser.tsx'
+import type { Language, LiveState, NavigationEntry, Tone } from '../../foundation/browser.tsx'
 import { identityContract } from '../../identity/contract.ts'
 import { logbookContract } from '../../logbook/contract.ts'
 import { KeyboardHelp } from './keyboard-help.tsx'
@@ -190,6 +193,10 @@ function PersonMenu(props: { onHelp: () => void }): ReactNode {
   const [, navigate] = useLocation()
   const queries = useQueryClient()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const language = useLanguage()
+  const sitePages = use(SlotContext)
+    .flatMap((slot) => slot.sitePages ?? [])
+    .sort((a, b) => a.order - b.order)
   const signOut = async (): Promise<void> => {
     await apiOf(identityContract).signOut({})
     queries.clear()
@@ -206,6 +213,12 @@ function PersonMenu(props: { onHelp: () => void }): ReactNode {
       <Menu.Dropdown>
         <Menu.Item onClick={() => navigate('/me')}>{t('me.page')}</Menu.Item>
         <Menu.Item onClick={() => navigate('/status')}>{t('me.status')}</Menu.Item>
+        {me.siteAdmin &&
+          sitePages.map(({ label, path }) => (
+            <Menu.Item key={path} onClick={() => navigate(path)}>
+              {label}
+            </Menu.Item>
+          ))}
         <Menu.Item onClick={props.onHelp} rightSection={<kbd>?</kbd>}>
           {t('me.keys')}
         </Menu.Item>
@@ -220,6 +233,19 @@ function PersonMenu(props: { onHelp: () => void }): ReactNode {
             rightSection={colorScheme === scheme ? '✓' : undefined}
           >
             {t(`me.${scheme}`)}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        {(Object.keys(languages) as Language[]).map((one) => (
+          <Menu.Item
+            key={one}
+            lang={one}
+            role="menuitemradio"
+            aria-checked={language === one}
+            onClick={() => chooseLanguage(one)}
+            rightSection={language === one ? '✓' : undefined}
+          >
+            {languages[one]}
           </Menu.Item>
         ))}
         <Menu.Divider />

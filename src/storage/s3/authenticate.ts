@@ -2,10 +2,19 @@
  * Who sent the request: the one place where signatures are checked, before anything is routed. Header and presigned
  * form; whatever changes what a request does must have been signed.
  */
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../foundation/time.ts'
 import { storageFaults } from '../errors.ts'
 import type { RequestTarget } from './request-target.ts'
-import { algorithm, canonicalRequest, isSameSignature, requestSignature, signingKey, type Scope } from './signature.ts'
+import {
+  algorithm,
+  canonicalRequest,
+  isSameSignature,
+  requestSignature,
+  signingKey,
+  type Scope,
+  type Service,
+} from './signature.ts'
 
 export type PayloadMode =
   | { kind: 'unsigned' }
@@ -23,11 +32,19 @@ export interface Authenticated<Subject> {
 export interface AccessKey<Subject> {
   secret: string
   subject: Subject
+  /** Of temporary keys: SHA-256 of the session token, base64url. The key opens nothing without it. */
+  sessionTokenHash?: string
 }
 
 export interface AuthenticateOptions<Subject> {
-  accessKey(id: string): AccessKey<Subject> | undefined
+  accessKey(id: string): AccessKey<Subject> | undefined | Promise<AccessKey<Subject> | undefined>
   clock: Clock
+}
+
+/** What other services than S3 sign: the hash of the body is never said, so it is given here. */
+export interface SignedFor {
+  service: Service
+  payloadHash: string
 }
 
 const maxSkewMs = 15 * 60_000
@@ -46,11 +63,11 @@ interface Claim {
 export function createAuthenticate<Subject>({
   accessKey,
   clock,
-}: AuthenticateOptions<Subject>): (target: RequestTarget) => Authenticated<Subject> {
+}: AuthenticateOptions<Subject>): (target: RequestTarget, other?: SignedFor) => Promise<Authenticated<Subject>> {
   const keys = new Map<string, { secret: string; key: Buffer }>()
 
   function keyFor(id: string, secret: string, scope: Scope): Buffer {
-    const name = `${id}/${scope.date}/${scope.region}`
+    const name = `${id}/${scope.date}/${scope.region}/${scope.service ?? 's3'}`
     const kept = keys.get(name)
     if (kept?.secret === secret) return kept.key
     if (keys.size >= keptKeys) keys.clear()
@@ -59,15 +76,15 @@ export function createAuthenticate<Subject>({
     return key
   }
 
-  return (target) => {
+  return async (target, other) => {
     const claim = claimOf(target)
-    const { accessKeyId, scope } = credentialOf(claim)
+    const { accessKeyId, scope } = credentialOf(claim, other?.service ?? 's3')
     checkTime(target, claim, scope, clock.nowMs())
     const names = claim.signedHeaders.split(';')
     checkSignedHeaders(target, names, claim.isPresigned)
-    const known = accessKey(accessKeyId)
+    const known = await accessKey(accessKeyId)
     if (known === undefined) throw storageFaults.invalidAccessKeyId('This access key does not exist or has expired.')
-    const payloadHash = payloadHashOf(target, names, claim.isPresigned)
+    const payloadHash = other?.payloadHash ?? payloadHashOf(target, names, claim.isPresigned)
     const canonical = canonicalRequest({
       method: target.method,
       path: target.path,
@@ -82,16 +99,38 @@ export function createAuthenticate<Subject>({
         'The signature does not match the request and the secret of this access key.',
       )
     }
-    if (target.headers.has('x-amz-security-token') || first(target, 'X-Amz-Security-Token') !== undefined) {
-      throw storageFaults.invalidToken('This access key has no session token.')
-    }
+    checkSessionToken(target, known.sessionTokenHash)
     return {
       accessKeyId,
       subject: known.subject,
-      payload: payloadMode(payloadHash),
+      payload: other === undefined ? payloadMode(payloadHash) : { kind: 'signed', sha256: payloadHash },
       signature: { key, timestamp: claim.timestamp, scope, seed: expected },
     }
   }
+}
+
+/** A temporary key needs its own token, said once, in the header or the address; a lasting key has none. */
+function checkSessionToken(target: RequestTarget, expectedHash: string | undefined): void {
+  const header = target.headers.get('x-amz-security-token')
+  const inAddress = target.query.filter(([name]) => name === 'X-Amz-Security-Token').map(([, value]) => value)
+  const given = [...(header === undefined ? [] : [header]), ...inAddress]
+  if (expectedHash === undefined) {
+    if (given.length === 0) return
+    throw storageFaults.invalidToken('This access key has no session token.', {
+      hint: 'Remove the session token from the settings of the tool.',
+    })
+  }
+  const hash = createHash('sha256')
+    .update(given[0] ?? '')
+    .digest()
+  const expected = Buffer.from(expectedHash, 'base64url')
+  if (given.length === 1 && hash.length === expected.length && timingSafeEqual(hash, expected)) return
+  throw storageFaults.invalidToken(
+    'This is a temporary key, and the session token that belongs to it is missing or not right.',
+    {
+      hint: 'Give access key, secret and session token together, as they came; or ask for new ones.',
+    },
+  )
 }
 
 function first(target: RequestTarget, name: string): string | undefined {
@@ -168,13 +207,14 @@ function timestampOf(target: RequestTarget): string {
   return new Date(parsed).toISOString().replace(/[-:]|\.\d{3}/g, '')
 }
 
-function credentialOf(claim: Claim): { accessKeyId: string; scope: Scope } {
-  const match = /^([\w+=,.@-]{1,128})\/(\d{8})\/([a-z0-9-]{1,32})\/s3\/aws4_request$/.exec(claim.credential)
-  if (match !== null) return { accessKeyId: match[1]!, scope: { date: match[2]!, region: match[3]! } }
+function credentialOf(claim: Claim, service: Service): { accessKeyId: string; scope: Scope } {
+  const match = /^([\w+=,.@-]{1,128})\/(\d{8})\/([a-z0-9-]{1,32})\/(s3|sts)\/aws4_request$/.exec(claim.credential)
+  if (match !== null && match[4] === service)
+    return { accessKeyId: match[1]!, scope: { date: match[2]!, region: match[3]!, service } }
   const make = claim.isPresigned
     ? storageFaults.authorizationQueryParametersError
     : storageFaults.authorizationHeaderMalformed
-  throw make('The credential must be KEY/YYYYMMDD/REGION/s3/aws4_request.')
+  throw make(`The credential must be KEY/YYYYMMDD/REGION/${service}/aws4_request.`)
 }
 
 function checkTime(target: RequestTarget, { timestamp, isPresigned }: Claim, scope: Scope, nowMs: number): void {

@@ -11,6 +11,7 @@ import type { DataAction, OperationContext, Place } from './operation.ts'
 import { findOperation } from './operations.ts'
 import { readPayload } from './payload.ts'
 import { readTarget, type RequestTarget } from './request-target.ts'
+import { answerSts, isForSts, type StsPort } from './sts-face.ts'
 
 /** Identity's Subject, or whatever the permit understands. */
 export interface S3Subject {
@@ -20,7 +21,9 @@ export interface S3Subject {
 export interface S3Options<Subject extends S3Subject> {
   storage: Storage
   /** The secret and the owner of an access key; undefined if it is unknown, expired or revoked. */
-  accessKey(id: string): AccessKey<Subject> | undefined
+  accessKey(id: string): AccessKey<Subject> | undefined | Promise<AccessKey<Subject> | undefined>
+  /** Absent: there is no STS at this address. */
+  sts?: StsPort<Subject>
   /** Throws a Fault 403 unless the subject may. There is no other way in: without a permit nothing is allowed. */
   permit(subject: Subject, action: DataAction, place: Place): void
   /**
@@ -28,6 +31,8 @@ export interface S3Options<Subject extends S3Subject> {
    * Throws 'storage.slow_down' when it has too much under way.
    */
   admit?(accessKeyId: string, request: IncomingMessage, response: ServerResponse): Promise<boolean>
+  /** Hears of each rightly signed request that was denied; `place`: bucket, or bucket and key. */
+  denied?(subject: Subject, request: IncomingMessage, place: string): void
   log: Logger
   /** What GetBucketLocation says; signatures of every region are accepted. */
   region: string
@@ -60,9 +65,15 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
     response.setHeader('content-security-policy', 'sandbox')
     request.on('error', () => {})
     const resource = (request.url ?? '').split('?', 1)[0]!
+    let known: { subject: Subject; place: string } | undefined
     try {
       const target = readTarget(request, hosts)
-      const who = authenticate(target)
+      if (options.sts !== undefined && isForSts(target)) {
+        if (wantsContinue) response.writeContinue()
+        return await answerSts({ request, response, target, requestId, port: options.sts, authenticate })
+      }
+      const who = await authenticate(target)
+      known = { subject: who.subject, place: [target.bucket, target.key].filter(Boolean).join('/') }
       if (options.admit && !(await options.admit(who.accessKeyId, request, response))) return
       const context = contextOf({ request, response, target, who, requestId, wantsContinue })
       await findOperation(target).run(context)
@@ -74,6 +85,7 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
         return
       }
       const fault = faultOf(error, log, requestId)
+      if (known !== undefined && fault.status === 403) options.denied?.(known.subject, request, known.place)
       const level = fault.status >= 500 ? 'warn' : 'debug'
       log[level](
         {
@@ -113,9 +125,9 @@ export function createS3Handler<Subject extends S3Subject>(options: S3Options<Su
       response,
       query: (name) => target.query.find(([each]) => each === name)?.[1],
       header: (name) => target.headers.get(name),
-      allow(action, { bucket, key }) {
+      allow(action, { bucket, ...where }) {
         const { experiment, name, purpose } = bucket
-        allowPlace(action, { experiment, bucket: name, purpose, ...(key === undefined ? {} : { key }) })
+        allowPlace(action, { experiment, bucket: name, purpose, ...where })
       },
       may(action, place) {
         try {

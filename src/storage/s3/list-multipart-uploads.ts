@@ -16,8 +16,9 @@ export const listMultipartUploads: Operation = {
     const keyMarker = context.query('key-marker') ?? ''
     const idMarker = context.query('upload-id-marker') ?? ''
     const seesAll =
-      context.may('data.modify', { bucket, key: prefix }) || context.may('data.read', { bucket, key: prefix })
-    if (!seesAll) context.allow('data.create', { bucket, key: prefix })
+      context.may('data.modify', { bucket, key: prefix, listing: true }) ||
+      context.may('data.read', { bucket, key: prefix, listing: true })
+    if (!seesAll) context.allow('data.create', { bucket, key: prefix, listing: true })
     const write = nameWriter(context)
     const limit = limitOf(context, 'max-uploads')
 

@@ -13,7 +13,7 @@ export const listObjectVersions: Operation = {
     const prefix = context.query('prefix') ?? ''
     const delimiter = context.query('delimiter') ?? ''
     const marker = context.query('key-marker') ?? ''
-    context.allow('data.read', { bucket, key: prefix })
+    context.allow('data.read', { bucket, key: prefix, listing: true })
     const write = nameWriter(context)
     const limit = limitOf(context, 'max-keys')
     const { objects, prefixes, next } = await context.storage.listObjects({

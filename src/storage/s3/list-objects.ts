@@ -45,7 +45,7 @@ async function list(
   const bucket = context.storage.headBucket(context.bucketName)
   const prefix = context.query('prefix') ?? ''
   const delimiter = context.query('delimiter') ?? ''
-  context.allow('data.read', { bucket, key: prefix })
+  context.allow('data.read', { bucket, key: prefix, listing: true })
   const write = nameWriter(context)
   const limit = limitOf(context, 'max-keys')
   const listing = await context.storage.listObjects({ bucket: bucket.name, prefix, delimiter, after, limit })

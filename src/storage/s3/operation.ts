@@ -14,6 +14,8 @@ export interface Place {
   bucket: string
   purpose: Bucket['purpose']
   key?: string
+  /** `key` is the beginning of names, and everything that begins so is asked for. */
+  listing?: boolean
 }
 
 export interface OperationContext {
@@ -34,8 +36,8 @@ export interface OperationContext {
   query(name: string): string | undefined
   header(name: string): string | undefined
   /** Throws unless the caller may do this with the key (or prefix) in the bucket. */
-  allow(action: DataAction, place: { bucket: Bucket; key?: string }): void
-  may(action: DataAction, place: { bucket: Bucket; key?: string }): boolean
+  allow(action: DataAction, place: { bucket: Bucket; key?: string; listing?: boolean }): void
+  may(action: DataAction, place: { bucket: Bucket; key?: string; listing?: boolean }): boolean
   /** The same for a bucket that does not exist yet. */
   allowNew(place: Place): void
   payload(): Payload

@@ -48,12 +48,15 @@ export interface Scope {
   /** '20260101' */
   date: string
   region: string
+  /** Absent: s3. */
+  service?: Service
 }
+export type Service = 's3' | 'sts'
 
-export const scopeText = ({ date, region }: Scope) => `${date}/${region}/s3/aws4_request`
+export const scopeText = ({ date, region, service = 's3' }: Scope) => `${date}/${region}/${service}/aws4_request`
 
-export function signingKey(secret: string, { date, region }: Scope): Buffer {
-  return ['s3', 'aws4_request'].reduce<Buffer>(hmac, hmac(hmac(Buffer.from(`AWS4${secret}`), date), region))
+export function signingKey(secret: string, { date, region, service = 's3' }: Scope): Buffer {
+  return [service, 'aws4_request'].reduce<Buffer>(hmac, hmac(hmac(Buffer.from(`AWS4${secret}`), date), region))
 }
 
 /** Headers reach us one character per byte, so they are hashed that way. */
