@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '../foundation/errors.ts'
 import { readJsonFile, removeTornWrites, writeFileDurable } from '../foundation/files.ts'
@@ -290,17 +291,19 @@ async function requireFreePort(listen: string, port: number): Promise<void> {
  */
 export function callControl<Answer>(home: Home, method: 'GET' | 'POST', path: string): Promise<Answer> {
   return new Promise((done, failed) => {
+    const notRunning = (cause: unknown) =>
+      failed(shellFaults.notRunning(`No Cygnet runs in ${home.folder}.`, { cause }))
     const request = httpRequest({ socketPath: home.controlSocket, method, path, timeout: 5_000 }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString()
-        if (response.statusCode === 200) done(JSON.parse(text) as Answer)
-        else failed(shellFaults.notRunning(`Control answered ${response.statusCode}: ${text.slice(0, 200)}`))
-      })
+      // Also of a control that dies in the middle of its answer.
+      text(response)
+        .then((said) => {
+          if (response.statusCode === 200) done(JSON.parse(said) as Answer)
+          else failed(shellFaults.notRunning(`Control answered ${response.statusCode}: ${said.slice(0, 200)}`))
+        })
+        .catch(notRunning)
     })
     request.on('timeout', () => request.destroy(new Error('no answer from control for 5 s')))
-    request.on('error', (cause) => failed(shellFaults.notRunning(`No Cygnet runs in ${home.folder}.`, { cause })))
+    request.on('error', notRunning)
     request.end()
   })
 }

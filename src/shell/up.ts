@@ -30,10 +30,21 @@ export interface AdminLink {
   expiresAtMs: number
 }
 
+const linkPatienceMs = 60_000
+
 /** The one-time link of the site admin, made at the first start and whenever somebody who owns the home asks. */
 async function adminLinkAtFirstStart(platform: Pick<Platform, 'home'>): Promise<AdminLink | null> {
-  const { link } = await callControl<{ link: AdminLink | null }>(platform.home, 'POST', '/internal/first-admin-link')
-  return link
+  const deadlineMs = performance.now() + linkPatienceMs
+  for (;;) {
+    try {
+      const asked = callControl<{ link: AdminLink | null }>(platform.home, 'POST', '/internal/first-admin-link')
+      return (await asked).link
+    } catch (error) {
+      // Control may have died since it served; the supervisor starts it again.
+      if (performance.now() > deadlineMs) throw error
+      await sleep(200)
+    }
+  }
 }
 
 /** What is printed when the platform serves; a platform in the background is known by where it answers only. */
