@@ -221,7 +221,7 @@ describe.skipIf(chromiumPath === undefined)('pages', () => {
 
   test('a key is shown once and revoked', async () => {
     const { page, complaints } = await open('/me')
-    await page.getByLabel('What is it for').fill('browser test')
+    await page.getByPlaceholder('laptop, rclone').fill('browser test')
     await page.getByRole('button', { name: 'Create key' }).click()
     await page.getByText('The secret is shown only now').waitFor()
     await page.getByRole('button', { name: 'I have stored it' }).click()

@@ -30,6 +30,7 @@ export default function ProofDialog(): ReactNode {
   }
   return (
     <Modal
+      transitionProps={{ duration: 0 }}
       opened={asked}
       onClose={() => close(false)}
       title={t('proof.title')}
